@@ -1,0 +1,44 @@
+/* The published answers: what the control thread builds and the workers read.
+ *
+ * Control thread: engine/publish builds a `struct answer_body` for each touched name and swaps it in; what it replaced is
+ * retired and freed after a grace period (liburcu QSBR). Workers: engine/answer finds a node by a hash of the folded whole
+ * name and writes the answer from its body. Readers never allocate, lock or write anything shared.
+ *
+ *     answers ──► shard[64] ──► slots ──► node {folded name, mask of types, lapse bound, rotation id}
+ *                                          └──► body {sets by type: RRs in wire form, offsets, schedule; EDE}
+ *
+ * A node exists for every name that exists, so also for empty non-terminals (a body without sets): a missing node is
+ * NXDOMAIN inside a domain and REFUSED outside. */
+#ifndef ENGINE_ANSWERS_H
+#define ENGINE_ANSWERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "dns/name.h"
+
+struct answers;       /* one per server */
+struct answer_reader; /* one per worker thread: rotation positions, generator, counters */
+
+struct answer_limits {
+    bool is_ra_always;
+    bool has_chaos;           /* version.bind, hostname.bind, id.server are answered */
+    const char *version;      /* borrowed for ever */
+    const char *server_id;    /* host name or configured id */
+};
+
+/* `n_readers` workers will read. ERR_NOMEM. */
+int answers_new(unsigned n_readers, uint64_t seed, struct answers **out) MUST_CHECK;
+/* After every reader has ended. Waits for grace periods. */
+void answers_free(struct answers *a);
+struct answer_reader *answers_reader(struct answers *a, unsigned index);
+
+/* Free-running counters of one worker; the owner does a plain add, others read them torn-free (relaxed atomics). */
+struct answer_counters {
+    _Atomic uint64_t queries, noerror, nxdomain, nodata, refused, formerr, notimp, badvers, truncated, dropped, tcp;
+};
+const struct answer_counters *answer_reader_counters(const struct answer_reader *r);
+
+#endif

@@ -1,0 +1,46 @@
+/* A health check as its owner wrote it, one argument:
+ *
+ *     http://:8080/healthz interval=10s timeout=2s rise=2 fall=3 expect=200
+ *     tcp://:8080 interval=5s   ttl 15s remove=10m   script:NAME interval=30s   grpc://:9000/service
+ *
+ * A parser of bytes from the network: it validates everything, with a text that says what would be right. */
+#ifndef REGISTRY_CHECK_SPEC_H
+#define REGISTRY_CHECK_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define CHECK_SPEC_TEXT_MAX 512 /* bytes of one spec, NUL included */
+#define CHECK_HOST_MAX 254
+#define CHECK_PATH_MAX 256
+#define CHECK_SCRIPT_NAME_MAX 63
+#define CHECK_INTERVAL_MIN_MS 100
+#define CHECK_INTERVAL_MAX_MS (24 * 3600 * 1000)
+
+enum check_type { CHECK_HTTP, CHECK_HTTPS, CHECK_TCP, CHECK_SCRIPT, CHECK_TTL, CHECK_GRPC };
+
+struct check_spec {
+    enum check_type type;
+    uint16_t port;          /* 0: the instance's own port (http, https, tcp, grpc) */
+    uint16_t expect;        /* http(s): the status that passes; 0: not given, 200 */
+    uint16_t rise, fall;    /* 1..100; defaults 2 and 3 */
+    uint32_t interval_ms;   /* default 10 s; of a ttl check: the silence that makes it critical */
+    uint32_t timeout_ms;    /* default min(interval, 2 s); 10 s for scripts */
+    uint32_t remove_ms;     /* critical for that long: deregistered; 0: never */
+    char host[CHECK_HOST_MAX];          /* "" : the instance's address. IPv6 without brackets */
+    char path[CHECK_PATH_MAX];          /* http(s): begins with '/'; grpc: the service, may be "" */
+    char script[CHECK_SCRIPT_NAME_MAX + 1];
+    char text[CHECK_SPEC_TEXT_MAX];     /* as given, blanks trimmed and folded to one: two specs are the
+                                           same check when their texts are equal */
+};
+
+/* ERR_BADARG with a text that names the wrong part and what would be right. grpc is recognised and refused with
+ * "grpc checks are not built yet" until they are. */
+int check_spec_parse(const char *text, struct check_spec *out, struct err *e) MUST_CHECK;
+
+/* "http", "tcp", ... */
+const char *check_type_name(enum check_type type);
+
+#endif
