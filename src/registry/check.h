@@ -16,6 +16,7 @@ struct check_state {
     enum check_status status; /* CHECK_NONE until the first result */
     uint16_t rise, fall;      /* successes / failures in a row so far */
     uint64_t since_ms;        /* lease clock: when `status` became what it is */
+    uint64_t silent_ms;       /* of a ttl check, lease clock: when silence makes it critical; UINT64_MAX: it has */
     uint64_t history;         /* bit 0 the newest result, 1 = success */
     char *output;             /* owned, the last output or note, NULL if none */
 };

@@ -12,7 +12,7 @@
 
 #define SERVICE_NAME_MAX 62 /* DESIGN 1 */
 #define INSTANCE_ID_MAX 63
-#define TAG_MAX 63
+#define TAG_MAX 255 /* tags that are DNS labels have at most 63 bytes (tag_is_label); others only travel in APIs */
 #define META_PAIR_MAX 255 /* key, '=' and value together: one DNS character-string */
 #define PORT_NAME_MAX 15  /* RFC 6335 section 5.1 */
 

@@ -76,7 +76,8 @@ struct registry_options {
 
 struct registry;
 
-/* Read-only outside registry/. Valid until the next step. */
+/* Read-only outside registry/. Valid until the next step. Each is the head of a larger block (registry/private.h) that also
+ * holds the op on its way, waiting requests, timer and session. */
 struct instance {
     struct map_node node;      /* in service->instances, by folded id */
     struct list link;          /* in service->ordered, in order of first registration; only while registered */
@@ -89,10 +90,11 @@ struct instance {
     uint64_t revision;         /* of its last change */
     struct check_state *checks; /* n_checks of them, NULL if none */
     const struct check_spec *check_specs; /* desc->checks, or the service's own check */
+    struct description *check_owner; /* what check_specs is part of: reference it to use a spec beyond the next step */
     uint16_t n_checks;
-    uint32_t probe_epoch;      /* grows whenever the checks are other ones: results of an older epoch are dropped */
+    uint32_t probe_epoch;      /* another number whenever the checks are other ones, never reused: results of another epoch
+                                  are dropped. After CHANGE_POLICY compare it for each instance of the service */
     void *publish, *health;    /* of engine/publish and engine/health, set by them, cleared before EFFECT_CHANGE `gone` returns */
-    struct instance_private *priv; /* busy op, waiting requests, timers, session */
 };
 
 struct service {
@@ -107,7 +109,6 @@ struct service {
     bool is_hidden;       /* a static name of the same name wins */
     uint64_t revision;    /* of the last change of any of its instances */
     void *publish;        /* of engine/publish */
-    struct service_private *priv;
 };
 
 /* ── events ── */

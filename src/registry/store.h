@@ -47,6 +47,7 @@ struct store; /* each kind begins with `const struct store_vtable *vtable` */
 
 struct store_vtable {
     const char *name;
+    bool is_durable; /* what was acknowledged is there after close and open */
     /* `path` as configured, may be NULL. `wake(wake_arg)`: see above. */
     int (*open)(const char *path, void (*wake)(void *), void *wake_arg, struct store **out, struct err *e);
     void (*close)(struct store *s); /* what was submitted is committed or failed first */
