@@ -4,9 +4,10 @@
  *                                                                                  │ result
  *     registry_step ◄── EVENT_PROBE_RESULT ◄── health_done ◄──────────────────────┘
  *
- * The first probe of a check is due at once, later ones at `interval` with jitter, counted from the start of the one before;
+ * The first probe of a check is due at once, later ones at `interval` +- 10 %, counted from the start of the one before;
  * at most `max_probes` run at a time, the longest waiting first. A probe that overruns its interval delays the next one, never
- * doubles it. ttl checks are never probed: the registry times them. */
+ * doubles it. ttl checks are never probed: the registry times them. Each call costs O(1) per probe, whatever the number of
+ * checks. Control thread only; `now_ms` is one clock that never goes back. */
 #ifndef ENGINE_HEALTH_H
 #define ENGINE_HEALTH_H
 
@@ -16,31 +17,46 @@
 #include "base/rng.h"
 #include "registry/registry.h"
 
+#define HEALTH_JITTER_PERCENT 10
+
 struct health;
 
 struct probe_job {
-    uint64_t probe;                 /* handed back to health_done / health_cancelled */
-    const struct check_spec *spec;  /* valid until health_done of this probe: the plan holds the description */
-    const struct description *desc; /* likewise; address and port of the instance */
+    uint64_t probe;                 /* handed back to health_done */
+    const struct check_spec *spec;  /* valid until health_done of this probe: the plan holds a copy */
+    const struct description *desc; /* likewise, by a reference; address and port of the instance */
     const char *service, *id;       /* likewise; as shown */
     uint16_t check;                 /* index of the check */
 };
 
+/* max_probes >= 1. ERR_NOMEM. */
 int health_new(uint32_t max_probes, uint64_t seed, uint64_t now_ms, struct health **out) MUST_CHECK;
+/* Probes that still run are forgotten. Touches no instance, so the registry may be gone already. */
 void health_free(struct health *h);
+/* From the next health_due on; probes above a lowered bound run to their end. */
 void health_set_max_probes(struct health *h, uint32_t max_probes);
-/* EFFECT_CHANGE; others are ignored. ERR_NOMEM: the instance's checks are planned at the next call of health_due. */
+/* EFFECT_CHANGE; others are ignored. An instance whose checks and address stay keeps its schedule; other checks start
+ * afresh, and what is in flight for the old ones is dropped when it ends. ERR_NOMEM: the instance has no probes until
+ * health_resync. */
 int health_effect(struct health *h, const struct effect *x, uint64_t now_ms) MUST_CHECK;
+/* Makes up for a health_effect that found no memory: looks at every instance, so only then. ERR_NOMEM: again later. */
+int health_resync(struct health *h, const struct registry *r, uint64_t now_ms) MUST_CHECK;
 /* Up to `cap` probes to start now; each counts as running until health_done. */
 size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size_t cap);
-/* The probe ended. Fills `ev` (EVENT_PROBE_RESULT; pointers valid until the next call here) and returns true, or returns
- * false if its instance is gone or has other checks: the result is of no use. */
+/* The probe ended. Fills `ev` (EVENT_PROBE_RESULT; pointers valid until the next call here, `output` as long as the
+ * caller's) and returns true, or returns false if the result is of no use: the instance is gone or has other checks or
+ * another address, or the probe could not be made (CHECK_NONE), which says nothing about the instance. */
 bool health_done(struct health *h, uint64_t probe, enum check_status status, const char *output, uint64_t now_ms,
                  struct event *ev);
-uint64_t health_next_ms(const struct health *h); /* when health_due has work; UINT64_MAX: none */
+/* When health_due has work, never later than that; 0: now; UINT64_MAX: none before the next effect or result. */
+uint64_t health_next_ms(const struct health *h);
 
 struct health_counts {
-    uint64_t started, running, late_max_ms;
+    uint64_t started;     /* since the start */
+    uint64_t failed;      /* of them: could not be made (CHECK_NONE) */
+    uint64_t running;     /* now */
+    uint64_t waiting;     /* due, but max_probes run */
+    uint64_t late_max_ms; /* longest wait between due and started */
 };
 void health_counts(const struct health *h, struct health_counts *out);
 

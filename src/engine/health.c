@@ -1,0 +1,360 @@
+/* The plan of all probes.
+ *
+ * Why: probes are slow and many, instances come and go while they run, and nobody may be forgotten or probed twice at a
+ * time. So what is due when is decided here, on virtual time, and carried out elsewhere.
+ *
+ * The happy path: an instance with checks gets a `plan` with one slot per check. A slot is in exactly one of three
+ * places, and goes round:
+ *
+ *          arm(now)            due                  place free
+ *     new ─────────► wheel ─────────► waiting FIFO ─────────► running
+ *                      ▲                                         │ health_done
+ *                      └──────── max(start + interval, now) ◄────┘
+ *
+ * A running probe is a `struct run` with its own copy of everything the prober reads, because the instance may be
+ * replaced, its service renamed by a reload, or both freed while the probe is under way.
+ *
+ * What can go wrong: the instance goes (its runs lose their slot and are dropped when they end, still counted as running
+ * until then); no memory for a run (the slot stays first in the queue and is tried again after RETRY_MS); no memory for
+ * a plan (reported; health_resync makes up for it); more due than max_probes (they wait in order of their due times, to
+ * a tick of the wheel). */
+#include "engine/health.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+#include "base/wheel.h"
+
+#define RETRY_MS 100
+
+struct slot {
+    struct wheel_entry timer; /* deadline_ms stays readable after it fired: when the probe was due */
+    struct list waiting;
+    struct plan *plan;
+    struct run *run; /* NULL: not running */
+};
+
+struct plan { /* instance->health */
+    struct list link;
+    struct instance *instance;
+    uint32_t epoch;
+    uint16_t n_slots;
+    struct slot slots[]; /* by index of the check; those of ttl checks are never armed */
+};
+
+struct run {
+    struct map_node node; /* by probe */
+    uint64_t probe;
+    struct slot *slot; /* NULL: nobody wants the result any more */
+    uint64_t next_ms;  /* start + interval with jitter */
+    uint32_t epoch;
+    uint16_t check;
+    struct description *desc; /* one reference */
+    struct check_spec spec;
+    char service[SERVICE_NAME_MAX + 1];
+};
+
+struct health {
+    struct wheel wheel;
+    struct list waiting; /* of slots, the longest waiting first */
+    struct list plans;
+    struct map runs;
+    struct run *last; /* handed out by health_done, kept for its pointers */
+    struct rng rng;
+    uint32_t max_probes;
+    uint64_t last_probe;
+    uint64_t retry_ms; /* do not start anything before: memory was short */
+    struct health_counts counts;
+};
+
+static uint64_t probe_hash(uint64_t probe)
+{
+    return hash_mix(probe, UINT64_C(0x9e3779b97f4a7c15));
+}
+
+int health_new(uint32_t max_probes, uint64_t seed, uint64_t now_ms, struct health **out)
+{
+    must(max_probes > 0);
+    struct health *h = calloc(1, sizeof(*h));
+    if (h == NULL || map_init(&h->runs) != 0) {
+        free(h);
+        return ERR_NOMEM;
+    }
+    wheel_init(&h->wheel, now_ms);
+    list_init(&h->waiting);
+    list_init(&h->plans);
+    h->rng.state = seed;
+    h->max_probes = max_probes;
+    *out = h;
+    return 0;
+}
+
+static void run_free(struct run *run)
+{
+    if (run == NULL)
+        return;
+    description_unref(run->desc);
+    free(run);
+}
+
+void health_free(struct health *h)
+{
+    if (h == NULL)
+        return;
+    struct map_node *next;
+    for (struct map_node *n = map_each(&h->runs, NULL); n != NULL; n = next) {
+        next = map_each(&h->runs, n);
+        run_free(CONTAINER_OF(n, struct run, node));
+    }
+    map_fini(&h->runs);
+    run_free(h->last);
+    while (!list_is_empty(&h->plans)) {
+        struct plan *plan = CONTAINER_OF(h->plans.next, struct plan, link);
+        list_remove(&plan->link);
+        free(plan);
+    }
+    free(h);
+}
+
+void health_set_max_probes(struct health *h, uint32_t max_probes)
+{
+    must(max_probes > 0);
+    h->max_probes = max_probes;
+}
+
+/* ── slots and plans ── */
+
+/* Takes the slot out of all three places. A run in flight goes on, for nobody. */
+static void slot_clear(struct health *h, struct slot *s)
+{
+    wheel_disarm(&h->wheel, &s->timer);
+    if (!list_is_empty(&s->waiting)) {
+        list_remove(&s->waiting);
+        h->counts.waiting--;
+    }
+    if (s->run != NULL) {
+        s->run->slot = NULL;
+        s->run = NULL;
+    }
+}
+
+static void plan_drop(struct health *h, struct instance *i)
+{
+    struct plan *plan = i->health;
+    if (plan == NULL)
+        return;
+    for (uint16_t k = 0; k < plan->n_slots; k++)
+        slot_clear(h, &plan->slots[k]);
+    list_remove(&plan->link);
+    free(plan);
+    i->health = NULL;
+}
+
+/* Every check is due now, whatever was planned for it. */
+static void plan_start(struct health *h, struct plan *plan, uint64_t now_ms)
+{
+    for (uint16_t k = 0; k < plan->n_slots; k++) {
+        slot_clear(h, &plan->slots[k]);
+        if (plan->instance->check_specs[k].type != CHECK_TTL)
+            wheel_arm(&h->wheel, &plan->slots[k].timer, now_ms);
+    }
+}
+
+static bool has_probes(const struct instance *i)
+{
+    for (uint16_t k = 0; k < i->n_checks; k++)
+        if (i->check_specs[k].type != CHECK_TTL)
+            return true;
+    return false;
+}
+
+/* Makes the plan fit the checks that the instance has now. Nothing to do in all but a few cases. */
+static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
+{
+    const struct plan *old = i->health;
+    if (old != NULL && old->epoch == i->probe_epoch && old->n_slots == i->n_checks)
+        return 0;
+    plan_drop(h, i);
+    if (!has_probes(i))
+        return 0;
+    struct plan *plan = calloc(1, sizeof(*plan) + i->n_checks * sizeof(plan->slots[0]));
+    if (plan == NULL)
+        return ERR_NOMEM;
+    plan->instance = i;
+    plan->epoch = i->probe_epoch;
+    plan->n_slots = i->n_checks;
+    for (uint16_t k = 0; k < plan->n_slots; k++) {
+        wheel_entry_init(&plan->slots[k].timer);
+        list_init(&plan->slots[k].waiting);
+        plan->slots[k].plan = plan;
+    }
+    list_push(&h->plans, &plan->link);
+    i->health = plan;
+    plan_start(h, plan, now_ms);
+    return 0;
+}
+
+static int service_sync(struct health *h, struct service *s, uint64_t now_ms)
+{
+    int rc = 0;
+    for (struct list *at = s->ordered.next; at != &s->ordered; at = at->next)
+        if (plan_sync(h, CONTAINER_OF(at, struct instance, link), now_ms) != 0)
+            rc = ERR_NOMEM;
+    return rc;
+}
+
+/* The same checks at another place: what was learnt or is being learnt about the old place is of no use. */
+static bool has_moved(const struct description *a, const struct description *b)
+{
+    if (a == NULL || b == NULL)
+        return false;
+    return a->port != b->port || a->has_v4 != b->has_v4 || a->has_v6 != b->has_v6 ||
+           memcmp(a->v4, b->v4, sizeof(a->v4)) != 0 || memcmp(a->v6, b->v6, sizeof(a->v6)) != 0;
+}
+
+int health_effect(struct health *h, const struct effect *x, uint64_t now_ms)
+{
+    if (x->type != EFFECT_CHANGE)
+        return 0;
+    struct instance *i = x->u.change.instance;
+    if (i == NULL)
+        return service_sync(h, x->u.change.service, now_ms);
+    if (x->u.change.gone) {
+        plan_drop(h, i);
+        return 0;
+    }
+    const struct plan *before = i->health;
+    int rc = plan_sync(h, i, now_ms);
+    bool is_kept = rc == 0 && before != NULL && i->health == before;
+    if (is_kept && x->u.change.kind == CHANGE_REPLACED && has_moved(x->u.change.old_desc, x->u.change.new_desc))
+        plan_start(h, i->health, now_ms);
+    return rc;
+}
+
+int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)
+{
+    int rc = 0;
+    for (struct service *s = registry_each(r, NULL); s != NULL; s = registry_each(r, s))
+        if (service_sync(h, s, now_ms) != 0)
+            rc = ERR_NOMEM;
+    return rc;
+}
+
+/* ── probes ── */
+
+static uint32_t with_jitter(struct rng *rng, uint32_t interval_ms)
+{
+    uint32_t spread = (uint32_t)((uint64_t)interval_ms * HEALTH_JITTER_PERCENT / 100);
+    return interval_ms - spread + rng_below(rng, 2 * spread + 1);
+}
+
+static struct run *run_new(struct health *h, struct slot *s, uint64_t now_ms)
+{
+    struct run *run = malloc(sizeof(*run));
+    if (run == NULL)
+        return NULL;
+    const struct instance *i = s->plan->instance;
+    uint16_t check = (uint16_t)(s - s->plan->slots);
+    *run = (struct run){
+        .probe = ++h->last_probe,
+        .slot = s,
+        .next_ms = now_ms + with_jitter(&h->rng, i->check_specs[check].interval_ms),
+        .epoch = s->plan->epoch,
+        .check = check,
+        .desc = description_ref(i->desc),
+        .spec = i->check_specs[check],
+    };
+    strncpy(run->service, i->service->name, SERVICE_NAME_MAX);
+    map_insert(&h->runs, &run->node, probe_hash(run->probe));
+    s->run = run;
+    return run;
+}
+
+static void take_due(struct health *h, uint64_t now_ms)
+{
+    struct wheel_entry *e;
+    while ((e = wheel_pop(&h->wheel, now_ms)) != NULL) {
+        list_push(&h->waiting, &CONTAINER_OF(e, struct slot, timer)->waiting);
+        h->counts.waiting++;
+    }
+}
+
+size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size_t cap)
+{
+    take_due(h, now_ms);
+    if (now_ms < h->retry_ms)
+        return 0;
+    size_t n = 0;
+    while (n < cap && h->counts.running < h->max_probes && !list_is_empty(&h->waiting)) {
+        struct slot *s = CONTAINER_OF(h->waiting.next, struct slot, waiting);
+        struct run *run = run_new(h, s, now_ms);
+        if (run == NULL) {
+            h->retry_ms = now_ms + RETRY_MS;
+            break;
+        }
+        list_remove(&s->waiting);
+        h->counts.waiting--;
+        h->counts.running++;
+        h->counts.started++;
+        uint64_t late_ms = now_ms - s->timer.deadline_ms;
+        if (late_ms > h->counts.late_max_ms)
+            h->counts.late_max_ms = late_ms;
+        out[n++] = (struct probe_job){
+            .probe = run->probe,
+            .spec = &run->spec,
+            .desc = run->desc,
+            .service = run->service,
+            .id = run->desc->id,
+            .check = run->check,
+        };
+    }
+    return n;
+}
+
+static struct run *run_take(struct health *h, uint64_t probe)
+{
+    struct map_node *n = map_first(&h->runs, probe_hash(probe));
+    while (n != NULL && CONTAINER_OF(n, struct run, node)->probe != probe)
+        n = map_next(n);
+    must(n != NULL);
+    map_remove(&h->runs, n);
+    return CONTAINER_OF(n, struct run, node);
+}
+
+bool health_done(struct health *h, uint64_t probe, enum check_status status, const char *output, uint64_t now_ms,
+                 struct event *ev)
+{
+    struct run *run = run_take(h, probe);
+    run_free(h->last);
+    h->last = run;
+    h->counts.running--;
+    if (status == CHECK_NONE)
+        h->counts.failed++;
+    struct slot *s = run->slot;
+    if (s == NULL)
+        return false;
+    s->run = NULL;
+    wheel_arm(&h->wheel, &s->timer, run->next_ms > now_ms ? run->next_ms : now_ms);
+    if (status == CHECK_NONE)
+        return false;
+    *ev = (struct event){
+        .type = EVENT_PROBE_RESULT,
+        .service = run->service,
+        .id = run->desc->id,
+        .u.probe = {.check = run->check, .epoch = run->epoch, .status = status, .output = output},
+    };
+    return true;
+}
+
+uint64_t health_next_ms(const struct health *h)
+{
+    if (!list_is_empty(&h->waiting) && h->counts.running < h->max_probes)
+        return h->retry_ms;
+    return wheel_next_ms(&h->wheel);
+}
+
+void health_counts(const struct health *h, struct health_counts *out)
+{
+    *out = h->counts;
+}
