@@ -173,7 +173,7 @@ struct effect {
             enum change_kind kind;
             struct service *service;
             struct instance *instance;    /* NULL for CHANGE_POLICY; when `gone` it is freed by the next step */
-            const struct description *old_desc, *new_desc; /* NULL: none; valid until the next step */
+            struct description *old_desc, *new_desc; /* NULL: none; valid until the next step, or reference it */
             enum instance_state old_state, new_state;
             uint64_t revision;
             bool gone;                    /* the instance is no longer registered */
