@@ -46,4 +46,16 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* Moves every node of `from` to the tail of `to`; `from` is empty then. */
+static inline void list_splice(struct list *to, struct list *from)
+{
+    if (list_is_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 #endif

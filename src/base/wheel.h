@@ -1,10 +1,16 @@
 /* Hierarchical timing wheel: arm, move and disarm in O(1), for millions of deadlines.
  *
- * Deadlines are milliseconds of whatever clock the owner passes; the tick is WHEEL_TICK_MS, so an
- * entry fires at most one tick late and never early. Time never goes back.
+ * Deadlines are milliseconds of whatever clock the owner passes; the tick is WHEEL_TICK_MS, so an entry fires less than
+ * one tick late and never early. Time never goes back.
  *
- *     level 0: 256 slots of one tick      level 1: 256 slots of 256 ticks    ... 4 levels, then a
- *     slot that is looked at again after 2^32 ticks
+ * An entry sits at the level of the highest byte in which its tick differs from the current one:
+ *
+ *     tick of the entry     00 00 01 2c        level 1, slot 0x01
+ *     current tick          00 00 00 ff
+ *
+ *     level 0: 256 slots of one tick    level 1: 256 slots of 256 ticks    ... 4 levels, and `far` beyond 2^32 ticks
+ *
+ * When time reaches a slot of level 0 its entries are due; a slot of a higher level is spread over the levels below.
  *
  * Firing is a pull, so the caller can stop after a time or a count:
  *
@@ -19,8 +25,8 @@
 #include "base/list.h"
 
 #define WHEEL_TICK_MS 8
-#define WHEEL_SLOTS 256
-#define WHEEL_LEVELS 4
+#define WHEEL_SLOTS   256
+#define WHEEL_LEVELS  4
 
 struct wheel_entry {
     struct list link;
@@ -28,22 +34,28 @@ struct wheel_entry {
 };
 
 struct wheel {
-    uint64_t tick; /* the last tick whose slot was expired in full */
-    uint64_t n;    /* armed entries */
-    struct list due; /* taken from a slot, not yet popped */
+    uint64_t now_ms;                               /* the latest time that pop was given */
+    uint64_t tick;                                 /* every slot up to this tick is empty */
+    uint64_t n;                                    /* armed entries */
+    uint64_t far_tick;                             /* no entry of `far` is before it */
+    struct list due;                               /* deadline_ms <= now_ms, not yet popped */
+    struct list far;                               /* 2^32 ticks ahead or more */
+    uint64_t used[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* bit set: the slot may have entries; clear: it has none */
     struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
+/* A wheel holds pointers into itself: it must not be moved. */
 void wheel_init(struct wheel *w, uint64_t now_ms);
 void wheel_entry_init(struct wheel_entry *e);
 bool wheel_is_armed(const struct wheel_entry *e);
-/* Arms, or moves an armed entry. A deadline in the past fires at the next pop. */
+/* Arms, or moves an armed entry. A deadline at or before the latest pop's time fires at the next pop. */
 void wheel_arm(struct wheel *w, struct wheel_entry *e, uint64_t deadline_ms);
 void wheel_disarm(struct wheel *w, struct wheel_entry *e); /* harmless when not armed */
-/* The next entry whose deadline_ms <= now_ms, disarmed; NULL when there is none. */
+/* An entry that is due at `now_ms`, disarmed; NULL when there is none. Entries come in no promised order. */
 struct wheel_entry *wheel_pop(struct wheel *w, uint64_t now_ms);
-/* A lower bound of the next deadline, never later than it (it may be earlier by a cascade);
- * UINT64_MAX when nothing is armed. O(WHEEL_SLOTS) at worst. */
+/* When to pop again: 0 if an entry is due already, UINT64_MAX if nothing is armed; otherwise not later than the moment
+ * at which the next entry fires, and after the time of the latest pop if that returned NULL. It may be earlier than the
+ * entry (a slot to be spread): pop, and ask again. */
 uint64_t wheel_next_ms(const struct wheel *w);
 
 #endif
