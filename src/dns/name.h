@@ -18,14 +18,14 @@ struct dns_name {
 };
 
 /* Presentation form, RFC 1035 section 5.1 escapes, with or without the final dot (always absolute). ERR_BADARG with a
- * text: empty label, label over 63, name over 255, bad escape. */
+ * text: empty label, label over 63, name over 255, bad escape, a blank or control byte that is not escaped. */
 int dns_name_parse(const char *text, struct dns_name *out, struct err *e) MUST_CHECK;
-/* "a.b.c." with escapes; "." for the root. Returns out. */
+/* "a.b.c." with the escapes of a master file; "." for the root. `wire` must be a well-formed name. Returns out. */
 #define DNS_NAME_TEXT_MAX 1025
 char *dns_name_text(const uint8_t *wire, char out[DNS_NAME_TEXT_MAX]);
 /* Length in wire form of the name at the beginning of `wire`, 0 if it is none within `cap` (pointer, overlong). */
 size_t dns_name_len(const uint8_t *wire, size_t cap);
-/* `label` (1..63 bytes) before `name`; ERR_SPACE over 255. in == out is allowed. */
+/* Puts `label` (1..63 bytes, as they are: no escapes) before `name`; ERR_SPACE over 255, `name` is as before then. */
 int dns_name_prepend(struct dns_name *name, const char *label, size_t len) MUST_CHECK;
 void dns_name_fold_exact(struct dns_name *n);
 void dns_name_fold_loose(struct dns_name *n);
