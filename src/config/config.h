@@ -15,6 +15,10 @@
 #include "registry/registry.h"
 
 #define CONFIG_LIST_MAX 32
+#define CONFIG_DOMAIN_MAX 120    /* bytes of a domain in wire form: room for ID.NAME before it */
+#define CONFIG_LINE_MAX 4096     /* bytes of one line; a longer one is refused */
+#define CONFIG_FILE_MAX 1048576  /* bytes of the file */
+#define CONFIG_SECTIONS_MAX 4096 /* sections */
 
 /* An address to listen on: `address:port`, `[v6]:port` or `unix:/path`. */
 struct config_listen {
