@@ -41,6 +41,7 @@ struct core {
     size_t closed_n, closed_cap;
     uint64_t retry_ms; /* lease clock: no memory until then; 0: all is well */
     bool has_changes;  /* since the watchers were woken */
+    bool must_resync;  /* the health plan found no memory for an instance */
     bool has_work;     /* fed since the last turn, or left over by it */
 };
 
@@ -105,7 +106,8 @@ static void apply_change(struct core *c, const struct effect *x, const struct co
         return;
     }
     if (health_effect(c->parts.health, x, t->now_ms) != 0) {
-        short_of_memory(c, t); /* planned by health_due */
+        c->must_resync = true;
+        short_of_memory(c, t);
     }
     changes_effect(c->parts.changes, x, t->wall_us);
     c->has_changes = true;
@@ -320,6 +322,12 @@ static bool feed_completions(struct core *c, const struct core_time *t)
 
 static void start_probes(struct core *c, const struct core_time *t)
 {
+    if (c->must_resync && c->retry_ms == 0) {
+        c->must_resync = health_resync(c->parts.health, c->parts.registry, t->now_ms) != 0;
+        if (c->must_resync) {
+            short_of_memory(c, t);
+        }
+    }
     struct probe_job jobs[PROBE_BATCH];
     size_t n;
     do {

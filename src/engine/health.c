@@ -11,8 +11,8 @@
  *                      ▲                                         │ health_done
  *                      └──────── max(start + interval, now) ◄────┘
  *
- * A running probe is a `struct run` with its own copy of everything the prober reads, because the instance may be
- * replaced, its service renamed by a reload, or both freed while the probe is under way.
+ * A running probe is a `struct run` that keeps alive everything the prober reads, because the instance may be replaced,
+ * get other checks by a reload, or be freed with its service while the probe is under way.
  *
  * What can go wrong: the instance goes (its runs lose their slot and are dropped when they end, still counted as running
  * until then); no memory for a run (the slot stays first in the queue and is tried again after RETRY_MS); no memory for
@@ -50,8 +50,8 @@ struct run {
     uint64_t next_ms;  /* start + interval with jitter */
     uint32_t epoch;
     uint16_t check;
-    struct description *desc; /* one reference */
-    struct check_spec spec;
+    struct description *desc, *spec_owner; /* a reference each */
+    const struct check_spec *spec;
     char service[SERVICE_NAME_MAX + 1];
 };
 
@@ -95,6 +95,7 @@ static void run_free(struct run *run)
     if (run == NULL)
         return;
     description_unref(run->desc);
+    description_unref(run->spec_owner);
     free(run);
 }
 
@@ -263,7 +264,8 @@ static struct run *run_new(struct health *h, struct slot *s, uint64_t now_ms)
         .epoch = s->plan->epoch,
         .check = check,
         .desc = description_ref(i->desc),
-        .spec = i->check_specs[check],
+        .spec_owner = description_ref(i->check_owner),
+        .spec = &i->check_specs[check],
     };
     strncpy(run->service, i->service->name, SERVICE_NAME_MAX);
     map_insert(&h->runs, &run->node, probe_hash(run->probe));
@@ -302,7 +304,7 @@ size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size
             h->counts.late_max_ms = late_ms;
         out[n++] = (struct probe_job){
             .probe = run->probe,
-            .spec = &run->spec,
+            .spec = run->spec,
             .desc = run->desc,
             .service = run->service,
             .id = run->desc->id,

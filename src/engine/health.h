@@ -23,7 +23,7 @@ struct health;
 
 struct probe_job {
     uint64_t probe;                 /* handed back to health_done */
-    const struct check_spec *spec;  /* valid until health_done of this probe: the plan holds a copy */
+    const struct check_spec *spec;  /* valid until health_done of this probe: the plan holds its owner */
     const struct description *desc; /* likewise, by a reference; address and port of the instance */
     const char *service, *id;       /* likewise; as shown */
     uint16_t check;                 /* index of the check */
