@@ -26,11 +26,12 @@ class ServerError(AssertionError):
 class Server:
     """`rollcalld --dev` with options. Attributes: dns (a DnsClient), ready (the ready line), pid, folder."""
 
-    def __init__(self, *args, config=None, options=None, dev=True, dns="127.0.0.1:0", registry="127.0.0.1:0", env=None,
-                 domain="service.local", start=True):
+    def __init__(self, *args, config=None, options=None, files=None, dev=True, dns="127.0.0.1:0", registry="127.0.0.1:0",
+                 env=None, domain="service.local"):
         """`args`: more command line arguments. `config`: text of a configuration file. `options`: {"dns.ttl": 3, ...}.
+        `files`: {name: text} to write into the folder first; "{folder}" in the text of options and config is that folder.
         `dns`, `registry`: listen values, commas allowed; None leaves them to the configuration. The protocol also listens on
-        unix:FOLDER/rollcall.sock."""
+        unix:FOLDER/rollcall.sock. Call start()."""
         self.program = os.environ["ROLLCALLD"]
         self.client = os.environ.get("ROLLCALL")
         self.folder = tempfile.mkdtemp(prefix="rollcall-test-")
@@ -41,8 +42,10 @@ class Server:
         self.process = None
         self.expected_status = 0
         self._redis = None
+        for name, text in (files or {}).items():
+            self.write(name, text)
         if config is not None:
-            self.write("rollcalld.conf", config)
+            self.write("rollcalld.conf", config.replace("{folder}", self.folder))
         wanted = {}
         if dns is not None:
             wanted["dns.listen"] = dns
@@ -53,10 +56,8 @@ class Server:
         self.command += ["--dev"] if dev else []
         self.command += ["-c", self.path("rollcalld.conf")] if config is not None else []
         for key, value in wanted.items():
-            self.command += ["-o", f"{key}={value}"]
+            self.command += ["-o", f"{key}={value}".replace("{folder}", self.folder)]
         self.command += [str(a) for a in args]
-        if start:
-            self.start()
 
     # ── life ──
 

@@ -44,24 +44,21 @@ def pytest_runtest_protocol(item):
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-    for s in getattr(item, "rollcall_servers", []):
-        s.clean()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if report.failed:
-        for s in getattr(item, "rollcall_servers", []):
+        for s in getattr(item, "rollcall_servers", []) + getattr(item.getparent(pytest.Module), "rollcall_servers", []):
             report.sections.append((f"log of {' '.join(s.command)}", "\n".join(s.log().splitlines()[-200:])))
 
 
-@pytest.fixture
-def server(request):
-    servers = request.node.rollcall_servers = []
+def server_factory(node):
+    servers = node.rollcall_servers = []
 
     def make(*args, **kw):
-        s = rollcall_server.Server(*args, start=False, **kw)
+        s = rollcall_server.Server(*args, **kw)
         servers.append(s)
         return s.start()
 
@@ -72,5 +69,19 @@ def server(request):
             s.stop()
         except rollcall_server.ServerError as error:
             errors.append(str(error))
+        s.clean()
+    servers.clear()
     if errors:
         pytest.fail("\n".join(errors), pytrace=False)
+
+
+@pytest.fixture
+def server(request):
+    """Makes servers for one test."""
+    yield from server_factory(request.node)
+
+
+@pytest.fixture(scope="module")
+def module_server(request):
+    """Makes servers that all tests of a file share: for tests that only read."""
+    yield from server_factory(request.node)
