@@ -1,0 +1,180 @@
+/* One connection: bytes in, answers out.
+ *
+ * The happy path needs no memory of the connection's own: what is read goes to the thread's input buffer, each query is
+ * copied to the thread's output buffer, answered there behind its length prefix, and all answers leave by one send.
+ *
+ *     in:   [len|query][len|query][len|que          <- the rest is kept by the connection until more comes
+ *     out:  [len|answer][len|answer]                <- sent when full, or when no whole query is left
+ *
+ * When the peer does not take its answers, the rest is kept and nothing more is read from that peer until it is gone: a
+ * peer that asks and does not listen stops itself. What can go wrong beside that: bytes that get no answer (a query
+ * shorter than its header, an answer in place of a query) and errors of the socket close the connection. */
+#include "config.h" /* _GNU_SOURCE */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "dns/wire.h"
+#include "io/tcp_private.h"
+
+#define KEEPALIVE_UNIT_MS 100 /* RFC 7828 section 3.1 */
+
+enum conn_state { CONN_OPEN, CONN_BLOCKED, CONN_CLOSED };
+
+static void watch(struct tcp_conn *c, int events)
+{
+    struct ev_loop *loop = c->tcp->parts.loop;
+    if ((c->io.events & (EV_READ | EV_WRITE)) != events) {
+        ev_io_stop(loop, &c->io);
+        ev_io_set(&c->io, c->io.fd, events);
+        ev_io_start(loop, &c->io);
+    }
+}
+
+/* Makes `*kept` hold these bytes. `data` is never inside *kept. ERR_NOMEM. */
+static int keep(uint8_t **kept, size_t *kept_len, const uint8_t *data, size_t len)
+{
+    uint8_t *copy = NULL;
+    if (len > 0) {
+        copy = malloc(len);
+        if (copy == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(copy, data, len);
+    }
+    free(*kept);
+    *kept = copy;
+    *kept_len = len;
+    return 0;
+}
+
+/* Sends; keeps what the socket does not take. */
+static enum conn_state send_answers(struct tcp_conn *c, const uint8_t *data, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        ssize_t n = send(c->io.fd, data + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) {
+            at += (size_t)n;
+        } else if (errno == EAGAIN) {
+            c->out_at = 0;
+            return keep(&c->out, &c->out_len, data + at, len - at) == 0 ? CONN_BLOCKED : CONN_CLOSED;
+        } else if (errno != EINTR) {
+            return CONN_CLOSED;
+        }
+    }
+    return CONN_OPEN;
+}
+
+/* The answer to the query, behind its length prefix. Returns the length of both; 0: there is none. */
+static size_t answer_query(struct tcp_conn *c, const struct answer_request *rq, const uint8_t *query, size_t len,
+                           uint8_t *out)
+{
+    memcpy(out + 2, query, len);
+    size_t n = answer_packet(c->tcp->parts.reader, rq, out + 2, len, DNS_TCP_MAX);
+    wire_put16(out, (uint16_t)n);
+    return n > 0 ? n + 2 : 0;
+}
+
+/* Answers the whole queries among `len` bytes of the thread's input and keeps the rest. */
+static enum conn_state process(struct tcp_conn *c, size_t len)
+{
+    struct tcp *t = c->tcp;
+    uint32_t keepalive = t->o.idle_ms / KEEPALIVE_UNIT_MS;
+    struct answer_request rq = {
+        .now_ms = clock_mono_ms(),
+        .is_tcp = true,
+        .is_refused = c->is_refused,
+        .tcp_keepalive = (uint16_t)(keepalive < UINT16_MAX ? keepalive : UINT16_MAX),
+    };
+    enum conn_state state = CONN_OPEN;
+    size_t at = 0, out_len = 0;
+    uint64_t queries = 0;
+    while (state == CONN_OPEN && len - at >= 2) {
+        size_t query_len = wire_get16(&t->in[at]);
+        if (len - at - 2 < query_len) {
+            break;
+        }
+        size_t n = answer_query(c, &rq, &t->in[at + 2], query_len, &t->out[out_len]);
+        if (n == 0) {
+            counter_add(&t->parts.counters->tcp_malformed, 1);
+            (void)send_answers(c, t->out, out_len);
+            return CONN_CLOSED;
+        }
+        at += 2 + query_len;
+        out_len += n;
+        queries++;
+        if (sizeof(t->out) - out_len < TCP_FRAME) {
+            state = send_answers(c, t->out, out_len);
+            out_len = 0;
+        }
+    }
+    if (state == CONN_OPEN) {
+        state = send_answers(c, t->out, out_len);
+    }
+    if (queries > 0) {
+        counter_add(&t->parts.counters->tcp_queries, queries);
+        tcp_conn_touch(c);
+    }
+    if (state != CONN_CLOSED && keep(&c->in, &c->in_len, &t->in[at], len - at) != 0) {
+        return CONN_CLOSED;
+    }
+    return state;
+}
+
+/* Reads once and answers. */
+static enum conn_state read_queries(struct tcp_conn *c)
+{
+    struct tcp *t = c->tcp;
+    size_t len = c->in_len;
+    memcpy(t->in, c->in != NULL ? c->in : t->in, len);
+    ssize_t n = recv(c->io.fd, t->in + len, sizeof(t->in) - len, MSG_DONTWAIT);
+    if (n < 0) {
+        return errno == EAGAIN || errno == EINTR ? CONN_OPEN : CONN_CLOSED;
+    }
+    return n == 0 ? CONN_CLOSED : process(c, len + (size_t)n); /* nothing waits to be sent: only then do we read */
+}
+
+/* Sends what is kept; then answers the queries that waited behind it. */
+static enum conn_state write_answers(struct tcp_conn *c)
+{
+    ssize_t n = send(c->io.fd, c->out + c->out_at, c->out_len - c->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0) {
+        return errno == EAGAIN || errno == EINTR ? CONN_BLOCKED : CONN_CLOSED;
+    }
+    tcp_conn_touch(c);
+    c->out_at += (size_t)n;
+    if (c->out_at < c->out_len) {
+        return CONN_BLOCKED;
+    }
+    (void)keep(&c->out, &c->out_len, NULL, 0);
+    c->out_at = 0;
+    memcpy(c->tcp->in, c->in != NULL ? c->in : c->tcp->in, c->in_len);
+    return process(c, c->in_len);
+}
+
+static void on_ready(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct tcp_conn *c = CONTAINER_OF(io, struct tcp_conn, io);
+    enum conn_state state = c->out != NULL ? write_answers(c) : read_queries(c);
+    switch (state) {
+    case CONN_OPEN:
+        watch(c, EV_READ);
+        break;
+    case CONN_BLOCKED:
+        watch(c, EV_WRITE);
+        break;
+    case CONN_CLOSED:
+        tcp_conn_close(c);
+        break;
+    }
+}
+
+void tcp_conn_start(struct tcp_conn *c)
+{
+    ev_io_init(&c->io, on_ready, c->io.fd, EV_READ);
+    ev_io_start(c->tcp->parts.loop, &c->io);
+}

@@ -1,0 +1,178 @@
+/* A worker thread: one loop, one UDP and one TCP socket per listen address.
+ *
+ * RCU: between two polls the thread is online and may hold answers; libev's release and acquire callbacks take it
+ * offline around each poll, so a worker that sleeps never delays the freeing of old answers.
+ *
+ * Two messages reach it, both through one ev_async: stop, and new options. Options are handed over under a mutex that
+ * is taken only when there are some. */
+#include "config.h" /* _GNU_SOURCE */
+
+#include "io/worker.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "io/udp.h"
+
+struct worker {
+    struct ev_loop *loop;
+    struct ev_async message;
+    pthread_t thread;
+    bool is_running; /* the thread is there to be joined */
+    struct answer_reader *reader;
+    struct worker_options o; /* the thread's own */
+    struct udp *udp[CONFIG_LIST_MAX];
+    size_t n_udp;
+    struct tcp *tcp;
+    pthread_mutex_t mutex; /* guards the message: */
+    bool is_stopping, has_next;
+    struct worker_options next;
+    _Alignas(64) struct io_counters counters; /* on cache lines of their own */
+};
+
+static void on_release(struct ev_loop *loop) EV_NOEXCEPT
+{
+    rcu_thread_offline();
+}
+
+static void on_acquire(struct ev_loop *loop) EV_NOEXCEPT
+{
+    rcu_thread_online();
+}
+
+static void on_message(struct ev_loop *loop, struct ev_async *async, int events)
+{
+    struct worker *w = async->data;
+    pthread_mutex_lock(&w->mutex);
+    bool has_next = w->has_next, is_stopping = w->is_stopping;
+    if (has_next) {
+        w->o = w->next;
+        w->has_next = false;
+    }
+    pthread_mutex_unlock(&w->mutex);
+    if (has_next) {
+        tcp_configure(w->tcp, &w->o.tcp);
+    }
+    if (is_stopping) {
+        ev_break(loop, EVBREAK_ALL);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    rcu_register_thread();
+    ev_run(w->loop, 0);
+    rcu_unregister_thread();
+    return NULL;
+}
+
+int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key, struct worker **out)
+{
+    struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+    if (w == NULL) {
+        return ERR_NOMEM;
+    }
+    memset(w, 0, sizeof(*w));
+    w->reader = reader;
+    w->o = *o;
+    pthread_mutex_init(&w->mutex, NULL);
+    w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (w->loop == NULL) {
+        worker_free(w);
+        return ERR_IO;
+    }
+    ev_set_loop_release_cb(w->loop, on_release, on_acquire);
+    ev_async_init(&w->message, on_message);
+    w->message.data = w;
+    ev_async_start(w->loop, &w->message);
+    struct tcp_parts parts = {.loop = w->loop, .reader = reader, .acl = &w->o.acl, .counters = &w->counters};
+    int rc = tcp_new(&parts, &o->tcp, key, &w->tcp);
+    if (rc != 0) {
+        worker_free(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wildcard)
+{
+    struct udp_options o = {
+        .fd = pair->udp,
+        .is_wildcard = is_wildcard,
+        .reader = w->reader,
+        .acl = &w->o.acl,
+        .counters = &w->counters,
+    };
+    int rc = w->n_udp < CONFIG_LIST_MAX ? udp_new(w->loop, &o, &w->udp[w->n_udp]) : ERR_LIMIT;
+    if (rc != 0) {
+        close(pair->udp);
+        close(pair->tcp);
+        return rc;
+    }
+    w->n_udp++;
+    rc = tcp_listen(w->tcp, pair->tcp);
+    if (rc != 0) {
+        close(pair->tcp);
+    }
+    return rc;
+}
+
+int worker_start(struct worker *w, struct err *e)
+{
+    /* Signals are the control thread's. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&w->thread, NULL, run, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        return err_set(e, ERR_IO, "cannot start a worker thread: %s", strerror(rc));
+    }
+    w->is_running = true;
+    return 0;
+}
+
+void worker_configure(struct worker *w, const struct worker_options *o)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->next = *o;
+    w->has_next = true;
+    pthread_mutex_unlock(&w->mutex);
+    ev_async_send(w->loop, &w->message);
+}
+
+void worker_free(struct worker *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    if (w->is_running) {
+        pthread_mutex_lock(&w->mutex);
+        w->is_stopping = true;
+        pthread_mutex_unlock(&w->mutex);
+        ev_async_send(w->loop, &w->message);
+        pthread_join(w->thread, NULL);
+    }
+    for (size_t i = 0; i < w->n_udp; i++) {
+        udp_free(w->udp[i]);
+    }
+    tcp_free(w->tcp);
+    if (w->loop != NULL) {
+        ev_async_stop(w->loop, &w->message);
+        ev_loop_destroy(w->loop);
+    }
+    pthread_mutex_destroy(&w->mutex);
+    free(w);
+}
+
+const struct io_counters *worker_counters(const struct worker *w)
+{
+    return &w->counters;
+}

@@ -1,0 +1,34 @@
+/* A worker: a thread with its own event loop that answers DNS on its own sockets. Workers share nothing but the
+ * published answers, which they read under RCU (QSBR: registered while they live, offline while they wait). */
+#ifndef IO_WORKER_H
+#define IO_WORKER_H
+
+#include "base/err.h"
+#include "engine/answers.h"
+#include "io/acl.h"
+#include "io/counters.h"
+#include "io/listen.h"
+#include "io/tcp.h"
+
+struct worker;
+
+struct worker_options { /* can be changed while it runs */
+    struct acl acl;
+    struct tcp_options tcp;
+};
+
+/* Control thread. The worker does not run yet, but its sockets wait in its loop. `reader` is borrowed until
+ * worker_free. ERR_NOMEM, ERR_IO. */
+int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key,
+               struct worker **out) MUST_CHECK;
+/* Before worker_start. The worker owns both sockets, also when this fails. */
+int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wildcard) MUST_CHECK;
+int worker_start(struct worker *w, struct err *e) MUST_CHECK;
+/* Other options; the worker takes them in its next loop turn. Any thread. */
+void worker_configure(struct worker *w, const struct worker_options *o);
+/* Ends the thread, if it runs, and frees all. The caller must be offline for RCU, or not registered. */
+void worker_free(struct worker *w);
+/* Any thread, until worker_free. */
+const struct io_counters *worker_counters(const struct worker *w);
+
+#endif
