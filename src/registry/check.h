@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "registry/check_spec.h"
 
 #define CHECK_OUTPUT_MAX 512 /* bytes of the last output kept for LIST, NUL included; cut at a character */
@@ -26,6 +27,10 @@ struct check_state {
  * `decides_at_once` (a REPORT, a lapsed ttl) skips the counting. Returns true if the status changed. */
 bool check_step(struct check_state *c, const struct check_spec *spec, enum check_status result, bool decides_at_once,
                 uint64_t now_ms);
+
+/* `text` (any bytes, may be NULL) as it is kept: UTF-8, at most CHECK_OUTPUT_MAX with its NUL, cut at a character; bytes that
+ * are no text become '?', blanks and line ends at the end go. *out is the caller's, NULL if nothing is left. ERR_NOMEM. */
+int check_output_copy(const char *text, char **out) MUST_CHECK;
 
 const char *check_status_name(enum check_status s);
 

@@ -82,7 +82,7 @@ struct instance {
     struct map_node node;      /* in service->instances, by folded id */
     struct list link;          /* in service->ordered, in order of first registration; only while registered */
     struct service *service;
-    struct description *desc;  /* NULL while only reserved (first commit on its way) or held by HOLD */
+    struct description *desc;  /* NULL while only reserved (first commit on its way), held by HOLD, or gone */
     enum instance_state state; /* STATE_NONE while not registered */
     bool is_draining;
     uint64_t deadline_ms;      /* end of the lease, lease clock; UINT64_MAX: permanent */
@@ -177,7 +177,8 @@ struct effect {
             enum instance_state old_state, new_state;
             uint64_t revision;
             bool gone;                    /* the instance is no longer registered */
-            bool service_gone;            /* and the service no longer exists: freed by the next step */
+            bool service_gone;            /* and the service no longer exists: freed by the next step, or later (a hold
+                                             keeps its memory, and it may come back): clear service->publish */
         } change;
         struct { struct instance *instance; uint64_t old_deadline_ms; } lease; /* the deadline moved */
     } u;
@@ -200,15 +201,17 @@ int registry_new(const struct registry_options *o, const struct service_policy *
 void registry_free(struct registry *r);
 
 /* The heart. Appends effects to `out` (which the caller empties between calls). Returns 0, or ERR_NOMEM with
- * nothing changed (a request among them is answered by the caller). Bad requests are not errors of the step: they are an
- * EFFECT_REPLY with a code. */
+ * nothing changed and no effect appended (a request among them is answered by the caller). EVENT_COMMITTED, EVENT_TIME and
+ * EVENT_SESSION_CLOSED that met ERR_NOMEM must be fed again later: nothing is lost. Bad requests are not errors of the
+ * step: they are an EFFECT_REPLY with a code. Every request other than 0 gets exactly one reply. */
 int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 
 /* When EVENT_TIME is due next, lease clock; now or earlier when more is due; UINT64_MAX when nothing is armed. */
 uint64_t registry_next_ms(const struct registry *r);
 uint64_t registry_revision(const struct registry *r);
 
-/* Takes back what a store holds, before the first step: as if registered now, a full lease, health from `starting`. */
+/* Takes back what a store holds, before the first step: as if registered now, a full lease, health from `starting`. No
+ * revision grows. ERR_BADARG: a bad name, or an instance that is there already. */
 int registry_restore(struct registry *r, const struct store_record *rec, uint64_t now_ms, struct effects *out) MUST_CHECK;
 
 /* Configuration, at start and on reload. Appends CHANGE_POLICY for services that it touches. `sections` are all

@@ -1,4 +1,4 @@
-/* Out of memory on demand. A test linked with $(HEAP_LDFLAGS) and tests/lib/heap.c has its allocations counted, and one of
+/* Out of memory on demand. A test linked with $(WRAP_HEAP) and tests/lib/heap.c has its allocations counted, and one of
  * them (or all from one on) refused:
  *
  *     for (unsigned n = 0;; n++) {

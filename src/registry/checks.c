@@ -1,0 +1,203 @@
+/* What the checks of an instance say, and how it gets to them: probe results, reports, silence.
+ *
+ * The happy path: a result moves the memory of one check; if that makes another state of the whole the state is proposed to the
+ * store, and applied when the store has answered, whatever it answered.
+ *
+ * What can go wrong: a result comes for an instance that is gone or has other checks by now (its epoch tells; it is dropped). The
+ * instance is busy: only the memory moves, and the completion looks at the state again. */
+#include "registry/private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/duration.h"
+
+void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t now_ms)
+{
+    *c = (struct check_state){.since_ms = now_ms, .silent_ms = UINT64_MAX};
+    if (spec->type == CHECK_TTL)
+        c->silent_ms = now_ms + spec->interval_ms;
+}
+
+void checks_free(struct check_state *checks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(checks[i].output);
+    free(checks);
+}
+
+/* ── states ── */
+
+enum instance_state health_state(const struct check_state *checks, size_t n)
+{
+    static const enum instance_state states[] = {STATE_STARTING, STATE_PASSING, STATE_WARNING, STATE_CRITICAL};
+    enum check_status worst = CHECK_PASSING;
+    for (size_t i = 0; i < n; i++) {
+        if (checks[i].status == CHECK_NONE)
+            return STATE_STARTING;
+        worst = checks[i].status > worst ? checks[i].status : worst;
+    }
+    return states[worst];
+}
+
+enum instance_state entry_wanted_state(const struct entry *e)
+{
+    if (e->pub.state == STATE_LOST)
+        return STATE_LOST;
+    return e->pub.is_draining ? STATE_DRAINING : health_state(e->pub.checks, e->pub.n_checks);
+}
+
+/* ── deadlines ── */
+
+uint64_t checks_due_ms(const struct entry *e)
+{
+    uint64_t due = UINT64_MAX;
+    for (size_t i = 0; i < e->pub.n_checks; i++)
+        due = e->pub.checks[i].silent_ms < due ? e->pub.checks[i].silent_ms : due;
+    return due;
+}
+
+uint64_t remove_due_ms(const struct entry *e)
+{
+    uint64_t due = UINT64_MAX;
+    for (size_t i = 0; i < e->pub.n_checks; i++) {
+        const struct check_state *c = &e->pub.checks[i];
+        uint32_t remove_ms = e->pub.check_specs[i].remove_ms;
+        if (c->status == CHECK_CRITICAL && remove_ms != 0 && c->since_ms + remove_ms < due)
+            due = c->since_ms + remove_ms;
+    }
+    return due;
+}
+
+/* ── results ── */
+
+static void feed(struct entry *e, size_t i, enum check_status status, bool decides_at_once, char *output, uint64_t now_ms)
+{
+    struct check_state *c = &e->pub.checks[i];
+    (void)check_step(c, &e->pub.check_specs[i], status, decides_at_once, now_ms); /* the caller compares states */
+    free(c->output);
+    c->output = output;
+}
+
+/* ttl checks that have been silent for too long. ERR_NOMEM: some may be left, the rest is done. */
+int checks_lapse(struct entry *e, uint64_t now_ms)
+{
+    for (size_t i = 0; i < e->pub.n_checks; i++) {
+        char duration[DURATION_TEXT_MAX], text[64], *output;
+        if (e->pub.checks[i].silent_ms > now_ms)
+            continue;
+        snprintf(text, sizeof(text), "no report for %s", duration_format(e->pub.check_specs[i].interval_ms, duration));
+        int rc = check_output_copy(text, &output);
+        if (rc != 0)
+            return rc;
+        feed(e, i, CHECK_CRITICAL, true, output, now_ms);
+        e->pub.checks[i].silent_ms = UINT64_MAX;
+    }
+    return 0;
+}
+
+static struct entry *find_probed(const struct registry *r, const struct event *ev)
+{
+    struct service_entry *s = service_find(r, ev->service);
+    struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
+    if (e == NULL || !entry_is_registered(e) || e->pub.probe_epoch != ev->u.probe.epoch ||
+        ev->u.probe.check >= e->pub.n_checks || e->pub.check_specs[ev->u.probe.check].type == CHECK_TTL)
+        return NULL;
+    return e;
+}
+
+/* The op that may be needed is taken first, so that nothing has changed when memory is short. */
+int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
+{
+    struct entry *e = find_probed(r, ev);
+    struct op *op = NULL;
+    char *output;
+    if (e == NULL)
+        return 0;
+    int rc = effects_reserve(out, 2 * START_EFFECTS);
+    if (rc == 0)
+        rc = check_output_copy(ev->u.probe.output, &output);
+    if (rc != 0)
+        return rc;
+    if (e->busy == NULL)
+        rc = op_new(OP_STATE, e, 0, &op);
+    if (rc != 0) {
+        free(output);
+        return rc;
+    }
+    feed(e, ev->u.probe.check, ev->u.probe.status, false, output, now_ms);
+    if (e->busy == NULL)
+        entry_settle(r, e, op, now_ms, out);
+    return 0;
+}
+
+/* ── REPORT ── */
+
+static size_t count_ttl(const struct entry *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->pub.n_checks; i++)
+        n += e->pub.check_specs[i].type == CHECK_TTL;
+    return n;
+}
+
+/* One copy of the note for each ttl check, or ERR_NOMEM and none. */
+static int copy_notes(const char *note, size_t n, char ***out)
+{
+    char **notes = calloc(n, sizeof(*notes));
+    if (notes == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        if (check_output_copy(note, &notes[i]) == 0)
+            continue;
+        while (i-- > 0)
+            free(notes[i]);
+        free(notes);
+        return ERR_NOMEM;
+    }
+    *out = notes;
+    return 0;
+}
+
+static int feed_ttl(struct entry *e, size_t n_ttl, const struct op *op, uint64_t now_ms)
+{
+    char **notes;
+    int rc = copy_notes(op->note, n_ttl, &notes);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0, at = 0; i < e->pub.n_checks; i++) {
+        const struct check_spec *spec = &e->pub.check_specs[i];
+        if (spec->type != CHECK_TTL)
+            continue;
+        feed(e, i, op->status, true, notes[at++], now_ms);
+        e->pub.checks[i].silent_ms = now_ms + spec->interval_ms;
+    }
+    free(notes);
+    return 0;
+}
+
+int report_start(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
+{
+    struct entry *e = op->entry;
+    size_t n_ttl = count_ttl(e);
+    if (!entry_is_registered(e)) {
+        reply_error(r, out, op->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", e->folded,
+                    e->pub.service->name);
+    } else if (n_ttl == 0) {
+        reply_error(r, out, op->request, ERR_BADARG, "instance \"%s\" has no ttl check to report to; register it with CHECK \"ttl 15s\"",
+                    e->pub.desc->id);
+    } else {
+        int rc = feed_ttl(e, n_ttl, op, now_ms);
+        if (rc != 0)
+            return rc;
+        op->state = entry_wanted_state(e);
+        op->is_draining = e->pub.is_draining;
+        if (op->state != e->pub.state) {
+            op_persist(r, op, STORE_STATE, out);
+            return 0;
+        }
+        reply_ok(r, out, op->request);
+    }
+    op_free(r, op);
+    return 0;
+}

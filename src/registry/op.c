@@ -1,0 +1,213 @@
+/* The life of a write: submitted, queued behind an earlier write for the same instance or sent to the store, committed,
+ * applied, replied.
+ *
+ * The happy path: op_submit starts the op, which validates and appends EFFECT_PERSIST; the store's completion comes back as
+ * EVENT_COMMITTED, op_committed applies it and settles the entry: requests that waited are started, then whatever the entry
+ * wants by itself (another state, its removal) is proposed, and its timer is set.
+ *
+ * What can go wrong: the store refuses (the request is told and nothing has changed; what cannot be refused is applied and
+ * tried again). Memory is short: op_submit and op_committed then change nothing and can be called again; a request that waited
+ * and cannot be started is answered ERR_NOMEM; what an entry wants by itself waits for its timer. */
+#include "registry/private.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+
+static int (*const starters[])(struct registry *, struct op *, uint64_t, struct effects *) = {
+    [OP_REGISTER] = register_start,
+    [OP_RENEW] = renew_start,
+    [OP_DEREGISTER] = deregister_start,
+    [OP_DRAIN] = drain_start,
+    [OP_REPORT] = report_start,
+};
+
+static void (*const appliers[])(struct registry *, struct op *, const struct event *, uint64_t, struct effects *) = {
+    [STORE_PUT] = put_apply,
+    [STORE_DELETE] = delete_apply,
+    [STORE_STATE] = state_apply,
+};
+
+int op_new(enum op_cause cause, struct entry *e, uint64_t request, struct op **out)
+{
+    struct op *op = calloc(1, sizeof(*op));
+    if (op == NULL)
+        return ERR_NOMEM;
+    op->cause = cause;
+    op->entry = e;
+    op->request = request;
+    list_init(&op->link);
+    *out = op;
+    return 0;
+}
+
+/* Gives back what it holds and keeps the memory. */
+static void op_clear(struct registry *r, struct op *op)
+{
+    if (op->has_tags)
+        tags_remove(r, service_of(op->entry), op->desc);
+    description_unref(op->desc);
+    free(op->checks);
+    free(op->note);
+    session_put(r, op->session);
+    *op = (struct op){.entry = op->entry};
+    list_init(&op->link);
+}
+
+void op_free(struct registry *r, struct op *op)
+{
+    if (op == NULL)
+        return;
+    op_clear(r, op);
+    free(op);
+}
+
+static uint64_t ticket_hash(const struct registry *r, uint64_t ticket)
+{
+    return hash_mix(ticket ^ r->key, UINT64_C(0x9e3779b97f4a7c15));
+}
+
+void op_persist(struct registry *r, struct op *op, enum store_op_kind kind, struct effects *out)
+{
+    struct entry *e = op->entry;
+    must(e->busy == NULL);
+    op->kind = kind;
+    op->ticket = ++r->next_ticket;
+    e->busy = op;
+    map_insert(&r->ops, &op->node, ticket_hash(r, op->ticket));
+    const struct description *d = op->desc != NULL ? op->desc : e->pub.desc;
+    effects_add(out, EFFECT_PERSIST)->u.persist = (struct store_op){.ticket = op->ticket,
+                                                                    .kind = kind,
+                                                                    .service = e->pub.service->name,
+                                                                    .id = d->id,
+                                                                    .desc = kind == STORE_PUT ? op->desc : NULL,
+                                                                    .state = (uint8_t)op->state,
+                                                                    .is_draining = op->is_draining,
+                                                                    .hold_ms = op->hold_ms};
+}
+
+int op_submit(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
+{
+    struct entry *e = op->entry;
+    if (e->busy != NULL || e->n_waiting > 0) {
+        list_push(&e->waiting, &op->link);
+        e->n_waiting++;
+        return 0;
+    }
+    int rc = effects_reserve(out, 2 * START_EFFECTS);
+    if (rc == 0)
+        rc = starters[op->cause](r, op, now_ms, out);
+    if (rc == 0)
+        entry_settle(r, e, NULL, now_ms, out);
+    return rc;
+}
+
+int op_committed(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
+{
+    uint64_t ticket = ev->u.committed.ticket;
+    struct map_node *n = map_first(&r->ops, ticket_hash(r, ticket));
+    while (n != NULL && CONTAINER_OF(n, struct op, node)->ticket != ticket)
+        n = map_next(n);
+    must(n != NULL); /* a store completes each ticket once */
+    struct op *op = CONTAINER_OF(n, struct op, node);
+    struct entry *e = op->entry;
+    int rc = effects_reserve(out, (size_t)START_EFFECTS * (e->n_waiting + 2));
+    if (rc != 0)
+        return rc;
+    map_remove(&r->ops, n);
+    e->busy = NULL;
+    r->counts.store_failures += !ev->u.committed.ok;
+    appliers[op->kind](r, op, ev, now_ms, out);
+    op_clear(r, op);
+    entry_settle(r, e, op, now_ms, out);
+    return 0;
+}
+
+void revision_grow(struct registry *r, uint64_t from_store)
+{
+    r->revision = from_store > r->revision ? from_store : r->revision + 1;
+}
+
+struct effect *change_add(struct registry *r, struct effects *out, struct entry *e, enum change_kind kind,
+                          enum instance_state old_state)
+{
+    struct effect *at = effects_add(out, EFFECT_CHANGE);
+    e->pub.revision = r->revision;
+    e->pub.service->revision = r->revision;
+    at->u.change.kind = kind;
+    at->u.change.service = e->pub.service;
+    at->u.change.instance = &e->pub;
+    at->u.change.old_desc = e->pub.desc;
+    at->u.change.new_desc = e->pub.desc;
+    at->u.change.old_state = old_state;
+    at->u.change.new_state = e->pub.state;
+    at->u.change.revision = r->revision;
+    at->u.change.gone = false;
+    at->u.change.service_gone = false;
+    return at;
+}
+
+/* ── settling ── */
+
+static void start_waiting(struct registry *r, struct entry *e, uint64_t now_ms, struct effects *out)
+{
+    while (e->busy == NULL && e->n_waiting > 0) {
+        struct op *op = CONTAINER_OF(e->waiting.next, struct op, link);
+        list_remove(&op->link);
+        e->n_waiting--;
+        if (starters[op->cause](r, op, now_ms, out) == 0)
+            continue;
+        reply_error(r, out, op->request, ERR_NOMEM, "out of memory");
+        op_free(r, op);
+    }
+}
+
+/* What a registered entry wants by itself. */
+static bool has_wish(const struct entry *e, uint64_t now_ms, enum op_cause *cause)
+{
+    bool may_retry = e->retry_ms <= now_ms;
+    if (may_retry && e->pub.deadline_ms <= now_ms)
+        *cause = OP_EXPIRE;
+    else if (may_retry && remove_due_ms(e) <= now_ms)
+        *cause = OP_REMOVE;
+    else if (entry_wanted_state(e) != e->pub.state || (e->is_unsaved && may_retry))
+        *cause = OP_STATE;
+    else
+        return false;
+    return true;
+}
+
+static int propose(struct registry *r, struct entry *e, struct op **spare, uint64_t now_ms, struct effects *out)
+{
+    enum op_cause cause;
+    int rc = checks_lapse(e, now_ms);
+    if (rc != 0 || !has_wish(e, now_ms, &cause))
+        return rc;
+    struct op *op = *spare;
+    *spare = NULL;
+    if (op == NULL) {
+        rc = op_new(cause, e, 0, &op);
+        if (rc != 0)
+            return rc;
+    }
+    op->cause = cause;
+    op->state = cause == OP_STATE ? entry_wanted_state(e) : e->pub.state;
+    op->is_draining = e->pub.is_draining;
+    op_persist(r, op, cause == OP_STATE ? STORE_STATE : STORE_DELETE, out);
+    return 0;
+}
+
+int entry_settle(struct registry *r, struct entry *e, struct op *spare, uint64_t now_ms, struct effects *out)
+{
+    int rc = 0;
+    start_waiting(r, e, now_ms, out);
+    if (e->busy == NULL && entry_is_registered(e))
+        rc = propose(r, e, &spare, now_ms, out);
+    op_free(r, spare);
+    if (e->busy == NULL && !entry_is_registered(e) && e->hold_until_ms <= now_ms)
+        entry_discard(r, e);
+    else
+        entry_arm(r, e, now_ms);
+    return rc;
+}

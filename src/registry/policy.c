@@ -1,0 +1,301 @@
+/* What the configuration says about services: how they are answered, the check of those that bring none, and which names static
+ * records of the zones keep for themselves.
+ *
+ * The happy path: all that a reload needs is allocated into a plan first, then the plan is carried out and every service
+ * that it touches is told of by CHANGE_POLICY.
+ *
+ * What can go wrong: memory; then the plan is thrown away and nothing has changed. A check that comes with a reload to a
+ * running instance starts from the state that the instance has, so that a reload takes nobody out of DNS. */
+#include "registry/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/must.h"
+
+/* ── the service's own check, in a block that can be referenced ── */
+
+int check_block_new(const struct check_spec *spec, struct description **out)
+{
+    struct description *d = calloc(1, sizeof(*d) + sizeof(*spec));
+    if (d == NULL)
+        return ERR_NOMEM;
+    struct check_spec *copy = (struct check_spec *)(void *)(d + 1);
+    *copy = *spec;
+    d->refs = 1;
+    d->n_checks = 1;
+    d->checks = copy;
+    *out = d;
+    return 0;
+}
+
+static bool is_same_check(const struct description *block, const struct check_spec *spec)
+{
+    if (block == NULL || spec == NULL)
+        return block == NULL && spec == NULL;
+    return strcmp(block->checks[0].text, spec->text) == 0;
+}
+
+static bool is_same_policy(const struct service_policy *a, const struct service_policy *b)
+{
+    return a->ttl_s == b->ttl_s && a->max_answers == b->max_answers && a->answer == b->answer && a->order == b->order &&
+           a->on_empty == b->on_empty;
+}
+
+/* ── the plan of a reload ── */
+
+/* What becomes of one service. */
+struct policy_plan {
+    struct service_entry *service;
+    struct service_policy policy; /* .check is not used */
+    bool is_configured, is_new, is_check_new;
+    struct description *check;   /* when is_check_new: a reference, NULL for none */
+    struct check_state **states; /* when is_check_new: one for each instance that brings none of its own */
+    size_t n_states;
+};
+
+struct reload {
+    struct policy_plan *plans;
+    size_t n;
+    struct description *default_check;
+};
+
+static const struct service_section *section_of(const struct service_section *sections, size_t n, const struct service *s)
+{
+    char folded[FOLDED_MAX];
+    for (size_t i = 0; i < n; i++)
+        if (fold_name(sections[i].name, folded) > 0 && strcmp(folded, s->folded) == 0)
+            return &sections[i];
+    return NULL;
+}
+
+static bool uses_service_check(const struct entry *e)
+{
+    return entry_is_registered(e) && e->pub.desc->n_checks == 0;
+}
+
+/* Memory of the new check for each instance that will have it. */
+static int plan_states(struct policy_plan *p)
+{
+    size_t n = p->service->pub.n_registered;
+    if (p->check == NULL || n == 0)
+        return 0;
+    p->states = calloc(n, sizeof(struct check_state *));
+    if (p->states == NULL)
+        return ERR_NOMEM;
+    for (struct list *at = p->service->pub.ordered.next; at != &p->service->pub.ordered; at = at->next) {
+        if (!uses_service_check(entry_of(CONTAINER_OF(at, struct instance, link))))
+            continue;
+        p->states[p->n_states] = calloc(1, sizeof(struct check_state));
+        if (p->states[p->n_states++] == NULL)
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
+static int plan_service(struct reload *plan, struct service_entry *s, const struct service_policy *policy, bool is_configured,
+                        bool is_new)
+{
+    struct policy_plan *p = &plan->plans[plan->n++];
+    *p = (struct policy_plan){.service = s, .policy = *policy, .is_configured = is_configured, .is_new = is_new};
+    p->is_check_new = !is_same_check(s->check_owner, policy->check);
+    if (p->is_check_new && policy->check != NULL) {
+        int rc = check_block_new(policy->check, &p->check);
+        if (rc != 0)
+            return rc;
+    }
+    return p->is_check_new ? plan_states(p) : 0;
+}
+
+static void plan_drop(struct registry *r, struct reload *plan)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        struct policy_plan *p = &plan->plans[i];
+        for (size_t j = 0; j < p->n_states; j++)
+            free(p->states[j]);
+        free(p->states);
+        description_unref(p->check);
+        if (p->is_new)
+            service_discard_if_unused(r, p->service);
+    }
+    description_unref(plan->default_check);
+    free(plan->plans);
+}
+
+static int plan_make(struct registry *r, const struct service_policy *defaults, const struct service_section *sections, size_t n,
+                     struct reload *plan)
+{
+    plan->plans = calloc(r->services.len + n + 1, sizeof(*plan->plans));
+    if (plan->plans == NULL)
+        return ERR_NOMEM;
+    int rc = defaults->check != NULL ? check_block_new(defaults->check, &plan->default_check) : 0;
+    for (struct list *at = r->order.next; rc == 0 && at != &r->order; at = at->next) {
+        struct service_entry *s = CONTAINER_OF(at, struct service_entry, link);
+        const struct service_section *section = section_of(sections, n, &s->pub);
+        rc = plan_service(plan, s, section != NULL ? &section->policy : defaults, section != NULL, false);
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct service_entry *s;
+        if (service_find(r, sections[i].name) != NULL)
+            continue;
+        rc = service_name_check(sections[i].name, NULL);
+        if (rc == 0)
+            rc = service_make(r, sections[i].name, &s);
+        if (rc == 0)
+            rc = plan_service(plan, s, &sections[i].policy, true, true);
+    }
+    return rc;
+}
+
+/* ── carrying it out ── */
+
+/* The instance starts the new check from the state that it has. */
+static void replace_check(struct registry *r, struct entry *e, struct description *block, struct check_state *state,
+                          uint64_t now_ms)
+{
+    static const enum check_status statuses[] = {[STATE_STARTING] = CHECK_NONE, [STATE_PASSING] = CHECK_PASSING,
+                                                 [STATE_WARNING] = CHECK_WARNING, [STATE_CRITICAL] = CHECK_CRITICAL};
+    enum instance_state health = health_state(e->pub.checks, e->pub.n_checks);
+    checks_free(e->pub.checks, e->pub.n_checks);
+    description_unref(e->pub.check_owner);
+    e->pub.check_owner = block != NULL ? description_ref(block) : NULL;
+    e->pub.check_specs = block != NULL ? block->checks : NULL;
+    e->pub.checks = state;
+    e->pub.n_checks = block != NULL ? 1 : 0;
+    e->pub.probe_epoch = ++r->next_epoch;
+    if (block != NULL) {
+        check_begin(state, &block->checks[0], now_ms);
+        state->status = statuses[health];
+    }
+}
+
+static void replace_checks(struct registry *r, struct policy_plan *p, uint64_t now_ms)
+{
+    struct service_entry *s = p->service;
+    size_t n = 0;
+    for (struct list *at = s->pub.ordered.next; at != &s->pub.ordered; at = at->next) {
+        struct entry *e = entry_of(CONTAINER_OF(at, struct instance, link));
+        if (!uses_service_check(e))
+            continue;
+        replace_check(r, e, p->check, p->check != NULL ? p->states[n++] : NULL, now_ms);
+        entry_arm(r, e, now_ms); /* a state that differs now is due at once */
+    }
+    must(n == p->n_states);
+    p->n_states = 0;
+    description_unref(s->check_owner);
+    s->check_owner = p->check;
+    p->check = NULL;
+}
+
+static void policy_changed(const struct registry *r, struct service_entry *s, bool is_gone, struct effects *out)
+{
+    struct effect *at = effects_add(out, EFFECT_CHANGE);
+    memset(&at->u.change, 0, sizeof(at->u.change));
+    at->u.change.kind = CHANGE_POLICY;
+    at->u.change.service = &s->pub;
+    at->u.change.revision = r->revision;
+    at->u.change.service_gone = is_gone;
+}
+
+static void carry_out(struct registry *r, struct policy_plan *p, uint64_t now_ms, struct effects *out)
+{
+    struct service_entry *s = p->service;
+    bool did_exist = service_exists(&s->pub) && !p->is_new;
+    bool is_touched = p->is_new || p->is_check_new || p->is_configured != s->pub.is_configured ||
+                      !is_same_policy(&p->policy, &s->pub.policy);
+    if (!is_touched)
+        return;
+    if (p->policy.ttl_s < s->pub.policy.ttl_s && did_exist) {
+        uint64_t until = now_ms + (uint64_t)s->pub.policy.ttl_s * 1000;
+        s->old_ttl_until_ms = until > s->old_ttl_until_ms ? until : s->old_ttl_until_ms;
+    }
+    if (p->is_check_new)
+        replace_checks(r, p, now_ms);
+    s->pub.policy = p->policy;
+    s->pub.policy.check = s->check_owner != NULL ? s->check_owner->checks : NULL;
+    s->pub.is_configured = p->is_configured;
+    bool does_exist = service_exists(&s->pub);
+    r->counts.services += (uint64_t)does_exist - (uint64_t)did_exist;
+    if (did_exist || does_exist)
+        policy_changed(r, s, did_exist && !does_exist, out);
+    service_discard_if_unused(r, s);
+}
+
+int registry_configure(struct registry *r, const struct registry_options *o, const struct service_policy *defaults,
+                       const struct service_section *sections, size_t n_sections, uint64_t now_ms, struct effects *out)
+{
+    struct reload plan = {0};
+    registry_bury(r);
+    int rc = plan_make(r, defaults, sections, n_sections, &plan);
+    if (rc == 0)
+        rc = effects_reserve(out, plan.n);
+    if (rc != 0) {
+        plan_drop(r, &plan);
+        return rc;
+    }
+    r->options = *o;
+    for (size_t i = 0; i < plan.n; i++) {
+        carry_out(r, &plan.plans[i], now_ms, out);
+        plan.plans[i].is_new = false;
+    }
+    r->defaults = *defaults;
+    description_unref(r->default_check);
+    r->default_check = plan.default_check;
+    r->defaults.check = plan.default_check != NULL ? plan.default_check->checks : NULL;
+    plan.default_check = NULL;
+    plan_drop(r, &plan);
+    return 0;
+}
+
+/* ── names that static records keep ── */
+
+void reserved_free(struct map *names)
+{
+    for (struct map_node *n; (n = map_each(names, NULL)) != NULL;) {
+        map_remove(names, n);
+        free(CONTAINER_OF(n, struct reserved_name, node));
+    }
+    map_fini(names);
+}
+
+static int reserved_make(const struct registry *r, const char *const *names, size_t n, struct map *out)
+{
+    int rc = map_init(out);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        size_t len = strlen(names[i]);
+        struct reserved_name *one = calloc(1, sizeof(*one) + len + 1);
+        if (one == NULL) {
+            rc = ERR_NOMEM;
+            break;
+        }
+        label_fold(names[i], one->folded);
+        map_insert(out, &one->node, name_hash(r, one->folded, len));
+    }
+    if (rc != 0)
+        reserved_free(out);
+    return rc;
+}
+
+int registry_reserve(struct registry *r, const char *const *names, size_t n, uint64_t now_ms, struct effects *out)
+{
+    struct map reserved = {0};
+    (void)now_ms;
+    registry_bury(r);
+    int rc = effects_reserve(out, r->services.len);
+    if (rc == 0)
+        rc = reserved_make(r, names, n, &reserved);
+    if (rc != 0)
+        return rc;
+    reserved_free(&r->reserved);
+    r->reserved = reserved;
+    for (struct list *at = r->order.next; at != &r->order; at = at->next) {
+        struct service_entry *s = CONTAINER_OF(at, struct service_entry, link);
+        bool is_hidden = is_reserved(r, s->pub.name, NULL);
+        if (is_hidden == s->pub.is_hidden)
+            continue;
+        s->pub.is_hidden = is_hidden;
+        if (service_exists(&s->pub))
+            policy_changed(r, s, false, out);
+    }
+    return 0;
+}

@@ -1,0 +1,252 @@
+/* Services and entries: finding them by name in any spelling, making them, counting them, discarding them.
+ *
+ * What is discarded is only freed by the next step, because the effects of this one may point to it. */
+#include "registry/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+
+_Static_assert(FOLDED_MAX > SERVICE_NAME_MAX && FOLDED_MAX > INSTANCE_ID_MAX, "a folded name must fit");
+
+/* ── names ── */
+
+uint64_t name_hash(const struct registry *r, const char *folded, size_t len)
+{
+    return hash_bytes(folded, len, r->key);
+}
+
+size_t fold_name(const char *name, char out[FOLDED_MAX])
+{
+    size_t len = strnlen(name, FOLDED_MAX);
+    if (len == FOLDED_MAX)
+        return 0;
+    label_fold(name, out);
+    return len;
+}
+
+bool is_reserved(const struct registry *r, const char *service, const char *id)
+{
+    char name[2 * FOLDED_MAX];
+    size_t len = 0;
+    if (r->reserved.len == 0)
+        return false;
+    if (id != NULL) {
+        len = fold_name(id, name);
+        name[len++] = '.';
+    }
+    len += fold_name(service, name + len);
+    uint64_t hash = name_hash(r, name, len);
+    for (struct map_node *n = map_first(&r->reserved, hash); n != NULL; n = map_next(n))
+        if (strcmp(CONTAINER_OF(n, struct reserved_name, node)->folded, name) == 0)
+            return true;
+    return false;
+}
+
+/* ── services ── */
+
+static struct service_entry *find_folded(const struct registry *r, const char *folded, uint64_t hash)
+{
+    for (struct map_node *n = map_first(&r->services, hash); n != NULL; n = map_next(n)) {
+        struct service *s = CONTAINER_OF(n, struct service, node);
+        if (strcmp(s->folded, folded) == 0)
+            return CONTAINER_OF(s, struct service_entry, pub);
+    }
+    return NULL;
+}
+
+struct service_entry *service_find(const struct registry *r, const char *name)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(name, folded);
+    return len > 0 ? find_folded(r, folded, name_hash(r, folded, len)) : NULL;
+}
+
+void service_free(struct service_entry *s)
+{
+    map_fini(&s->pub.instances);
+    map_fini(&s->tags);
+    description_unref(s->check_owner);
+    free(s->pub.name);
+    free(s->pub.folded);
+    free(s);
+}
+
+int service_make(struct registry *r, const char *name, struct service_entry **out)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(name, folded);
+    must(len > 0);
+    struct service_entry *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return ERR_NOMEM;
+    s->key = r->key;
+    s->pub.name = strdup(name);
+    s->pub.folded = strdup(folded);
+    if (s->pub.name == NULL || s->pub.folded == NULL || map_init(&s->pub.instances) != 0 || map_init(&s->tags) != 0) {
+        service_free(s);
+        return ERR_NOMEM;
+    }
+    list_init(&s->pub.ordered);
+    s->pub.policy = r->defaults;
+    s->check_owner = r->default_check != NULL ? description_ref(r->default_check) : NULL;
+    s->pub.is_hidden = is_reserved(r, name, NULL);
+    map_insert(&r->services, &s->pub.node, name_hash(r, folded, len));
+    list_push(&r->order, &s->link);
+    *out = s;
+    return 0;
+}
+
+void service_discard_if_unused(struct registry *r, struct service_entry *s)
+{
+    if (s->pub.is_configured || s->pub.instances.len > 0)
+        return;
+    map_remove(&r->services, &s->pub.node);
+    list_remove(&s->link);
+    list_push(&r->dead_services, &s->link);
+}
+
+/* ── entries ── */
+
+struct entry *entry_find(const struct service_entry *s, const char *id)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(id, folded);
+    if (len == 0)
+        return NULL;
+    uint64_t hash = hash_bytes(folded, len, s->key);
+    for (struct map_node *n = map_first(&s->pub.instances, hash); n != NULL; n = map_next(n)) {
+        struct entry *e = entry_of(CONTAINER_OF(n, struct instance, node));
+        if (strcmp(e->folded, folded) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+int entry_make(struct registry *r, struct service_entry *s, const char *id, struct entry **out)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(id, folded);
+    must(len > 0);
+    struct entry *e = calloc(1, sizeof(*e) + len + 1);
+    if (e == NULL)
+        return ERR_NOMEM;
+    memcpy(e->folded, folded, len + 1);
+    e->pub.service = &s->pub;
+    list_init(&e->pub.link);
+    list_init(&e->waiting);
+    list_init(&e->session_link);
+    wheel_entry_init(&e->timer);
+    map_insert(&s->pub.instances, &e->pub.node, name_hash(r, folded, len));
+    *out = e;
+    return 0;
+}
+
+void entry_discard(struct registry *r, struct entry *e)
+{
+    must(e->busy == NULL && e->n_waiting == 0 && !entry_is_registered(e));
+    struct service_entry *s = service_of(e);
+    wheel_disarm(&r->wheel, &e->timer);
+    map_remove(&s->pub.instances, &e->pub.node);
+    list_push(&r->dead_entries, &e->pub.link);
+    service_discard_if_unused(r, s);
+}
+
+void entry_free(struct entry *e)
+{
+    checks_free(e->pub.checks, e->pub.n_checks);
+    description_unref(e->pub.desc);
+    description_unref(e->pub.check_owner);
+    free(e);
+}
+
+/* STATE_NONE is the state of all that is not registered; entering or leaving it counts the instance in or out. */
+void entry_set_state(struct registry *r, struct entry *e, enum instance_state state)
+{
+    enum instance_state old = e->pub.state;
+    struct service *s = e->pub.service;
+    if (old == state)
+        return;
+    bool did_exist = service_exists(s);
+    s->n_registered += (uint32_t)(old == STATE_NONE) - (uint32_t)(state == STATE_NONE);
+    s->n_served += (uint32_t)instance_state_is_served(state) - (uint32_t)instance_state_is_served(old);
+    s->n_starting += (uint32_t)(state == STATE_STARTING) - (uint32_t)(old == STATE_STARTING);
+    r->counts.instances += (uint64_t)(old == STATE_NONE) - (uint64_t)(state == STATE_NONE);
+    r->counts.served += (uint64_t)instance_state_is_served(state) - (uint64_t)instance_state_is_served(old);
+    r->counts.services += (uint64_t)service_exists(s) - (uint64_t)did_exist;
+    if (old != STATE_NONE)
+        r->counts.by_state[old]--;
+    if (state != STATE_NONE)
+        r->counts.by_state[state]++;
+    e->pub.state = state;
+}
+
+/* ── tags: an id may not equal a tag of its service, so the service counts its tags ── */
+
+static struct tag_ref *tag_find(const struct service_entry *s, const char *folded, uint64_t hash)
+{
+    for (struct map_node *n = map_first(&s->tags, hash); n != NULL; n = map_next(n)) {
+        struct tag_ref *t = CONTAINER_OF(n, struct tag_ref, node);
+        if (strcmp(t->folded, folded) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+bool tags_has(const struct registry *r, const struct service_entry *s, const char *name)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(name, folded);
+    return len > 0 && tag_find(s, folded, name_hash(r, folded, len)) != NULL;
+}
+
+static int tag_add(const struct registry *r, struct service_entry *s, const char *tag)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(tag, folded);
+    uint64_t hash = name_hash(r, folded, len);
+    struct tag_ref *t = tag_find(s, folded, hash);
+    if (t == NULL) {
+        t = calloc(1, sizeof(*t) + len + 1);
+        if (t == NULL)
+            return ERR_NOMEM;
+        memcpy(t->folded, folded, len + 1);
+        map_insert(&s->tags, &t->node, hash);
+    }
+    t->refs++;
+    return 0;
+}
+
+static void tag_remove(const struct registry *r, struct service_entry *s, const char *tag)
+{
+    char folded[FOLDED_MAX];
+    size_t len = fold_name(tag, folded);
+    struct tag_ref *t = tag_find(s, folded, name_hash(r, folded, len));
+    must(t != NULL);
+    if (--t->refs > 0)
+        return;
+    map_remove(&s->tags, &t->node);
+    free(t);
+}
+
+int tags_add(struct registry *r, struct service_entry *s, const struct description *d)
+{
+    for (size_t i = 0; i < d->n_tags; i++) {
+        if (!tag_is_label(d->tags[i]) || tag_add(r, s, d->tags[i]) == 0)
+            continue;
+        while (i-- > 0)
+            if (tag_is_label(d->tags[i]))
+                tag_remove(r, s, d->tags[i]);
+        return ERR_NOMEM;
+    }
+    return 0;
+}
+
+void tags_remove(struct registry *r, struct service_entry *s, const struct description *d)
+{
+    for (size_t i = 0; i < d->n_tags; i++)
+        if (tag_is_label(d->tags[i]))
+            tag_remove(r, s, d->tags[i]);
+}
