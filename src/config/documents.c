@@ -9,6 +9,7 @@
 #include "config/option.h"
 
 #define SAMPLE_WIDTH 100
+#define MAN_WIDTH    78
 
 /* Appends `text` in lines of at most SAMPLE_WIDTH bytes, each behind "# ". */
 static void sample_paragraph(struct buf *out, const char *text)
@@ -29,11 +30,6 @@ static void sample_paragraph(struct buf *out, const char *text)
     buf_putc(out, '\n');
 }
 
-static bool is_reloadable_built(const struct option *row)
-{
-    return row->type != NULL && !row->is_fixed;
-}
-
 static void sample_option(struct buf *out, const struct option *row)
 {
     char bounds[OPTION_BOUNDS_MAX], note[2 * OPTION_BOUNDS_MAX] = "";
@@ -42,7 +38,9 @@ static void sample_option(struct buf *out, const struct option *row)
     size_t len = 0;
     if (bounds[0] != '\0')
         len = (size_t)snprintf(note, sizeof(note), "(%s: %s)", row->type->name, bounds);
-    if (!is_reloadable_built(row))
+    if (row->value != NULL && row->value[0] == '\0')
+        len += (size_t)snprintf(note + len, sizeof(note) - len, "%s(empty by default)", len > 0 ? " " : "");
+    if (row->is_fixed)
         snprintf(note + len, sizeof(note) - len, "%s(changes with a restart only)", len > 0 ? " " : "");
     if (note[0] != '\0')
         sample_paragraph(out, note);
@@ -97,24 +95,38 @@ void config_write_sample(struct buf *out)
 
 /* ── rollcalld.conf(5) ── */
 
-/* Text for mdoc: a backslash is \e; each sentence on its own line, and no line begins with a dot or a quote. */
+static bool is_sentence_end(const char *word, size_t len)
+{
+    return (word[len - 1] == '.' || word[len - 1] == '?') && (len < 3 || strncmp(word + len - 3, "...", 3) != 0);
+}
+
+/* Text for mdoc: lines of at most MAN_WIDTH bytes, a new one for each sentence, none that begins like a request; a backslash
+ * is \e. */
 static void man_text(struct buf *out, const char *text)
 {
-    for (const char *at = text; *at != '\0'; at++) {
-        bool is_line_start = at == text || at[-1] == '\n' || (at >= text + 2 && at[-1] == ' ' && strchr(".:?", at[-2]) != NULL);
-        if (is_line_start && (*at == '.' || *at == '\''))
-            buf_puts(out, "\\&");
-        bool is_sentence_end = strchr(".:?", *at) != NULL && at[1] == ' ' && (at < text + 3 || strncmp(at - 3, "...", 3) != 0);
-        if (*at == '\\')
-            buf_puts(out, "\\e");
-        else
-            buf_putc(out, *at);
-        if (is_sentence_end && *at != ':') {
+    size_t column = 0;
+    while (*text != '\0') {
+        size_t len = strcspn(text, " ");
+        if (column != 0 && column + 1 + len > MAN_WIDTH) {
             buf_putc(out, '\n');
-            at++;
+            column = 0;
         }
+        if (column == 0 && (*text == '.' || *text == '\''))
+            buf_puts(out, "\\&");
+        else if (column != 0)
+            buf_putc(out, ' ');
+        for (size_t i = 0; i < len; i++)
+            text[i] == '\\' ? buf_puts(out, "\\e") : buf_putc(out, text[i]);
+        column += len + 1;
+        if (is_sentence_end(text, len)) {
+            buf_putc(out, '\n');
+            column = 0;
+        }
+        text += len;
+        text += *text == ' ';
     }
-    buf_putc(out, '\n');
+    if (column != 0)
+        buf_putc(out, '\n');
 }
 
 static void man_option(struct buf *out, const struct option *row)
@@ -139,7 +151,7 @@ static void man_option(struct buf *out, const struct option *row)
 
 static void man_section(struct buf *out, const struct section *s)
 {
-    buf_printf(out, ".Ss [%s%s]\n", s->name, s->sample_name != NULL ? " NAME" : "");
+    buf_printf(out, ".Ss Section %s%s\n", s->name, s->sample_name != NULL ? " NAME" : "");
     man_text(out, s->help);
     buf_puts(out, ".Bl -tag -width Ds\n");
     for (const struct option *row = option_table; row->section != NULL; row++) {
