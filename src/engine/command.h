@@ -51,6 +51,7 @@ struct command_client {
     uint64_t id; /* unique for the life of the process; its session, too */
     bool is_resp3, is_authenticated;
     bool has_session;    /* an instance was registered with SESSION: the end of the connection is an event */
+    uint32_t auth_failures;
     struct watch *watch; /* owned; NULL: neither WATCH nor SUBSCRIBE */
     char name[CLIENT_NAME_MAX];
 };

@@ -30,6 +30,7 @@ static bool authenticate(struct command_call *call, const struct resp_arg *user,
         return false;
     }
     if ((user != NULL && !command_is(user, "default")) || !is_password(password, given)) {
+        call->client->auth_failures++;
         (void)command_fail(call, ERR_NOAUTH, "the password is wrong (the only user is \"default\")");
         return false;
     }
