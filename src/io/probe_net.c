@@ -35,6 +35,7 @@ struct transfer {
     uint64_t probe;
     const struct check_spec *spec;
     size_t body_len;
+    int open_errno; /* no socket could be had; curl does not tell */
     char why[CURL_ERROR_SIZE]; /* libcurl's own words about a failure */
 };
 
@@ -54,16 +55,9 @@ static bool is_ours(CURLcode code, long os_errno)
 {
     if (code == CURLE_OUT_OF_MEMORY || code == CURLE_FAILED_INIT)
         return true;
-    switch (os_errno) {
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-    case EADDRNOTAVAIL: /* no free port */
-        return code == CURLE_COULDNT_CONNECT;
-    default:
-        return false;
-    }
+    bool is_short = os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOMEM || os_errno == ENOBUFS ||
+                    os_errno == EADDRNOTAVAIL; /* no free port */
+    return is_short && code == CURLE_COULDNT_CONNECT;
 }
 
 static void explain(const struct transfer *t, CURLcode code, long os_errno, char *out, size_t cap)
@@ -91,6 +85,8 @@ static enum check_status judge(const struct transfer *t, CURLcode code, char *ou
     if (code != CURLE_OK && !is_cut) {
         long os_errno = 0;
         curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+        if (os_errno == 0)
+            os_errno = t->open_errno;
         explain(t, code, os_errno, out, cap);
         return is_ours(code, os_errno) ? CHECK_NONE : CHECK_CRITICAL;
     }
@@ -146,6 +142,15 @@ static size_t drop_body(char *data, size_t size, size_t len, void *arg)
     return t->body_len > BODY_MAX ? 0 : size * len; /* 0 ends the transfer */
 }
 
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *at)
+{
+    struct transfer *t = arg;
+    int fd = socket(at->family, at->socktype | SOCK_CLOEXEC, at->protocol);
+    if (fd < 0)
+        t->open_errno = errno;
+    return fd;
+}
+
 /* What is the same for every probe. */
 static bool set_common(const struct probe_net *n, struct transfer *t)
 {
@@ -154,6 +159,8 @@ static bool set_common(const struct probe_net *n, struct transfer *t)
                   curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->why) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, drop_body) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
+                  curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
+                  curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
                   curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
                   /* Without it the end of a transfer waits for its resolver thread. */
                   curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
@@ -213,6 +220,7 @@ static bool set_job(struct transfer *t, const struct probe_job *job)
     t->probe = job->probe;
     t->spec = spec;
     t->body_len = 0;
+    t->open_errno = 0;
     t->why[0] = '\0';
     return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, is_tcp ? 1L : 0L) == CURLE_OK &&
