@@ -16,7 +16,7 @@
 static struct world {
     char trace[TRACE_MAX];
     int step_rc; /* of the next steps */
-    int flush_rc, submit_rc;
+    int flush_rc, submit_rc, plan_rc, resync_rc;
     uint64_t next_ms; /* of the registry */
     uint64_t next_ticket;
     uint64_t submitted[512];
@@ -138,7 +138,13 @@ uint64_t publish_next_ms(const struct publisher *p)
 int health_effect(struct health *h, const struct effect *x, uint64_t now_ms)
 {
     note("plan ");
-    return 0;
+    return w.plan_rc;
+}
+
+int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)
+{
+    note("resync ");
+    return w.resync_rc;
 }
 
 int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)
@@ -333,6 +339,21 @@ static void events_from_a_reply_wait_for_the_next_turn(void **state)
     expect("flush reply(7,ok) ");
 }
 
+static void plan_without_memory_is_made_later(void **state)
+{
+    w.plan_rc = w.resync_rc = ERR_NOMEM;
+    feed(EVENT_REGISTER, 1);
+    core_turn(w.core, &now);
+    expect("submit(1) committed(1) mark plan history flush reply(1,id1) wake ");
+    core_turn(w.core, &now);
+    expect("flush resync ");
+    w.resync_rc = 0;
+    core_turn(w.core, &now);
+    expect("flush resync ");
+    core_turn(w.core, &now);
+    expect("flush ");
+}
+
 static void useless_probe_result_is_dropped(void **state)
 {
     core_probe_done(w.core, 0, CHECK_PASSING, NULL, &now);
@@ -363,6 +384,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(replies_wait_for_failed_publication, setup, teardown),
         cmocka_unit_test_setup_teardown(deadlines_are_worked_off, setup, teardown),
         cmocka_unit_test_setup_teardown(events_from_a_reply_wait_for_the_next_turn, setup, teardown),
+        cmocka_unit_test_setup_teardown(plan_without_memory_is_made_later, setup, teardown),
         cmocka_unit_test_setup_teardown(useless_probe_result_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(burst_is_answered_whole, setup, teardown),
     };
