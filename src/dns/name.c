@@ -44,7 +44,8 @@ static int parse_label(const char *text, const char **at, uint8_t wire[1 + DNS_L
         bool is_escaped = **at == '\\';
         int c = next_byte(at);
         if (c < 0)
-            return err_set(e, ERR_BADARG, "name '%.120s': an escape is \\DDD (000 to 255) or \\ before a character", text);
+            return err_set(e, ERR_BADARG, "name '%.120s': an escape is \\DDD (000 to 255) or \\ before a character",
+                           text);
         if (!is_escaped && (c <= ' ' || c == 0x7f))
             return err_set(e, ERR_BADARG, "name '%.120s': blanks and control characters are written \\DDD", text);
         if (len == DNS_LABEL_MAX)
@@ -72,7 +73,8 @@ int dns_name_parse(const char *text, struct dns_name *out, struct err *e)
         if (rc != 0)
             return rc;
         if (len + 1 + label[0] + 1 > DNS_NAME_MAX)
-            return err_set(e, ERR_BADARG, "name '%.120s': a name has at most 255 bytes, the length bytes included", text);
+            return err_set(e, ERR_BADARG, "name '%.120s': a name has at most 255 bytes, the length bytes included",
+                           text);
         memcpy(name.wire + len, label, 1 + (size_t)label[0]);
         len += 1 + (size_t)label[0];
     }
