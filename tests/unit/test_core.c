@@ -147,12 +147,6 @@ int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)
     return w.resync_rc;
 }
 
-int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)
-{
-    note("resync ");
-    return 0;
-}
-
 size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size_t cap)
 {
     return 0;
