@@ -300,10 +300,11 @@ static int read_record(struct loader *l, const char *text)
     rc = read_data(l, record.type, at, &rdata);
     if (rc == 0 && rdata.failed)
         rc = rdata.len > RDATA_MAX / 2 ? refuse_data(l, record.type, "over 65535 bytes") : no_memory(l);
-    if (rc == 0 && !zone_type_is_sound(record.type, rdata.data, rdata.len))
+    const uint8_t *wire = (const uint8_t *)buf_cstr(&rdata);
+    if (rc == 0 && !zone_type_is_sound(record.type, wire, rdata.len))
         rc = refuse_data(l, record.type, "lengths that do not fit, or a key twice");
     record.len = (uint16_t)rdata.len;
-    if (rc == 0 && zone_records_add(&l->records, &record, rdata.data) != 0)
+    if (rc == 0 && zone_records_add(&l->records, &record, wire) != 0)
         rc = no_memory(l);
     buf_fini(&rdata);
     return rc;
