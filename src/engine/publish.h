@@ -1,5 +1,7 @@
 /* Registry to answers. Fed with the registry's effects, it marks the names that a change touches; publish_flush rebuilds
- * each marked name once and swaps it in. Control thread only. */
+ * each marked name once and swaps it in. Control thread only: a registered thread of liburcu's QSBR flavour (urcu_qsbr), online
+ * while it calls publish_configure and publish_flush, which hand what they replaced to call_rcu, as one batch. Nothing here
+ * waits for a grace period. */
 #ifndef ENGINE_PUBLISH_H
 #define ENGINE_PUBLISH_H
 
@@ -30,6 +32,7 @@ struct publish_options {
 };
 
 int publisher_new(struct answers *a, const struct registry *r, struct publisher **out) MUST_CHECK;
+/* After the workers have ended, before answers_free and registry_free. */
 void publisher_free(struct publisher *p);
 /* Domains, static records and options, at start and on reload. All or nothing; takes effect at once. */
 int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms) MUST_CHECK;

@@ -1,0 +1,304 @@
+/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches; the turn's publish_flush builds
+ * each of them once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a whole
+ * world beside the old one and swaps that.
+ *
+ * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the name
+ * stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped. */
+#include "engine/publish_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+
+#define RETRY_MS 100
+
+int publisher_new(struct answers *a, const struct registry *r, struct publisher **out)
+{
+    struct publisher *p = calloc(1, sizeof(*p));
+    if (p == NULL || map_init(&p->services) != 0) {
+        free(p);
+        return ERR_NOMEM;
+    }
+    p->answers = a;
+    p->registry = r;
+    p->key = hash_mix(a->key, UINT64_C(0x9fb21c651e98df25));
+    p->ttl_floor_s = 1;
+    list_init(&p->dirty);
+    body_source_init(&p->source);
+    wheel_init(&p->bounds, 0);
+    *out = p;
+    return 0;
+}
+
+void publisher_free(struct publisher *p)
+{
+    if (p == NULL)
+        return;
+    for (struct map_node *at = map_each(&p->services, NULL), *next; at != NULL; at = next) {
+        next = map_each(&p->services, at);
+        struct pub_service *s = CONTAINER_OF(at, struct pub_service, node);
+        struct list *head = s->service != NULL ? &s->service->ordered : NULL;
+        for (struct list *i = head != NULL ? head->next : NULL; i != head; i = i->next)
+            pub_instance_detach(p, CONTAINER_OF(i, struct instance, link));
+        if (s->service != NULL)
+            s->service->publish = NULL;
+        pub_service_free(p, s);
+    }
+    map_fini(&p->services);
+    body_source_fini(&p->source);
+    pub_members_fini(&p->members);
+    free(p->dedupe);
+    free(p);
+}
+
+/* ── effects ── */
+
+/* Does the change matter to an answer? Counts are told only where nobody is served. */
+static bool is_visible(const struct effect *x)
+{
+    const struct service *s = x->u.change.service;
+    return x->u.change.kind != CHANGE_STATE || s->n_served == 0 ||
+           instance_state_is_served(x->u.change.old_state) != instance_state_is_served(x->u.change.new_state);
+}
+
+static void needs_sync(struct publisher *p, struct pub_service *s)
+{
+    s->needs_sync = true;
+    pub_service_mark(p, s);
+}
+
+static void effect_instance(struct publisher *p, struct pub_service *s, const struct effect *x)
+{
+    struct instance *i = x->u.change.instance;
+    if (x->u.change.gone) {
+        pub_instance_detach(p, i);
+    } else if (x->u.change.kind != CHANGE_STATE || i->publish == NULL) {
+        pub_instance_detach(p, i);
+        if (pub_instance_attach(p, s, i) != 0)
+            needs_sync(p, s);
+    } else if (is_visible(x)) {
+        struct pub_instance *pi = i->publish;
+        for (size_t k = 1; k < pi->n; k++)
+            pub_name_mark(p, pi->names[k]);
+    }
+    if (is_visible(x))
+        pub_name_mark(p, s->self);
+}
+
+static void effect_change(struct publisher *p, const struct effect *x)
+{
+    struct service *service = x->u.change.service;
+    struct instance *i = x->u.change.instance;
+    struct pub_service *s = pub_service_get(p, service);
+    if (s == NULL) { /* so no instance of it is attached either */
+        p->needs_sync = true;
+        return;
+    }
+    if (i != NULL)
+        effect_instance(p, s, x);
+    else
+        pub_service_mark_all(p, s);
+    if (x->u.change.service_gone) {
+        service->publish = NULL;
+        s->service = NULL;
+        s->needs_sync = false;
+        pub_service_mark_all(p, s);
+    }
+}
+
+void publish_effect(struct publisher *p, const struct effect *x)
+{
+    if (x->type == EFFECT_CHANGE)
+        effect_change(p, x);
+    else if (x->type == EFFECT_LEASE)
+        pub_lapse_effect(p, x->u.lease.instance, x->u.lease.old_deadline_ms);
+}
+
+/* ── flush ── */
+
+/* After memory was short: the instances that could not be attached. */
+static int service_sync(struct publisher *p, struct pub_service *s)
+{
+    struct list *head = &s->service->ordered;
+    for (struct list *at = head->next; at != head; at = at->next) {
+        struct instance *i = CONTAINER_OF(at, struct instance, link);
+        if (i->publish == NULL && pub_instance_attach(p, s, i) != 0)
+            return ERR_NOMEM;
+    }
+    s->needs_sync = false;
+    pub_service_mark_all(p, s);
+    return 0;
+}
+
+static int publisher_sync(struct publisher *p)
+{
+    for (struct service *service = registry_each(p->registry, NULL); service != NULL;
+         service = registry_each(p->registry, service)) {
+        struct pub_service *s = pub_service_get(p, service);
+        if (s == NULL)
+            return ERR_NOMEM;
+        needs_sync(p, s);
+    }
+    p->needs_sync = false;
+    return 0;
+}
+
+/* Instances first, then what refers to them, then what is gone: an SRV target does not dangle. */
+static int name_rank(const struct pub_name *n)
+{
+    if (n->service->service == NULL || (n->kind != PUB_SERVICE && n->n_carriers == 0))
+        return 2;
+    return n->owner != NULL ? 0 : 1;
+}
+
+static int service_flush(struct publisher *p, struct world *w, struct pub_service *s)
+{
+    int rc = s->needs_sync ? service_sync(p, s) : 0;
+    for (int rank = 0; rank < 3 && rc == 0; rank++) {
+        for (struct list *at = s->dirty.next, *next; at != &s->dirty; at = next) {
+            next = at->next;
+            struct pub_name *n = CONTAINER_OF(at, struct pub_name, dirty);
+            if (name_rank(n) != rank)
+                continue;
+            rc = pub_name_place(p, w, n, n->places);
+            if (rc != 0)
+                break;
+            list_remove(&n->dirty);
+        }
+    }
+    return rc;
+}
+
+static int flush_names(struct publisher *p, struct world *w)
+{
+    int rc = p->needs_sync ? publisher_sync(p) : 0;
+    struct list work;
+    list_init(&work);
+    list_splice(&work, &p->dirty);
+    while (!list_is_empty(&work)) {
+        struct pub_service *s = CONTAINER_OF(work.next, struct pub_service, dirty_link);
+        list_remove(&s->dirty_link);
+        int failed = service_flush(p, w, s);
+        if (failed != 0) {
+            rc = failed;
+            pub_service_mark(p, s);
+        }
+        if (pub_service_sweep(p, s))
+            pub_lapse_arm(p, s);
+    }
+    return rc;
+}
+
+int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
+{
+    struct answers *a = p->answers;
+    p->now_ms = now_ms;
+    atomic_store_explicit(&a->lease_lag_ms, mono_ms > now_ms ? mono_ms - now_ms : 0, memory_order_relaxed);
+    atomic_store_explicit(&a->serial, (uint32_t)registry_revision(p->registry), memory_order_relaxed);
+    struct world *w = atomic_load_explicit(&a->world, memory_order_relaxed);
+    int rc = 0;
+    if (w != NULL) {
+        rc = flush_names(p, w);
+        pub_lapse_run(p);
+    }
+    p->retry_ms = rc != 0 ? now_ms + RETRY_MS : 0;
+    retire_flush(&a->batch);
+    return rc;
+}
+
+uint64_t publish_next_ms(const struct publisher *p)
+{
+    if (p->needs_sync || !list_is_empty(&p->dirty))
+        return p->retry_ms;
+    return wheel_next_ms(&p->bounds);
+}
+
+/* ── configuration ── */
+
+static bool each_name(struct publisher *p, bool (*each)(struct publisher *p, struct world *w, struct pub_name *n),
+                      struct world *w)
+{
+    for (struct map_node *at = map_each(&p->services, NULL); at != NULL; at = map_each(&p->services, at)) {
+        struct pub_service *s = CONTAINER_OF(at, struct pub_service, node);
+        for (struct map_node *m = map_each(&s->names, NULL); m != NULL; m = map_each(&s->names, m))
+            if (!each(p, w, CONTAINER_OF(m, struct pub_name, node)))
+                return false;
+    }
+    return true;
+}
+
+static bool place_next(struct publisher *p, struct world *w, struct pub_name *n)
+{
+    n->next = calloc(w->n_domains > 0 ? w->n_domains : 1, sizeof(*n->next));
+    return n->next != NULL && pub_name_place(p, w, n, n->next) == 0;
+}
+
+static bool drop_next(struct publisher *p, struct world *w, struct pub_name *n)
+{
+    if (n->next != NULL)
+        pub_name_unplace(p, w, n, n->next);
+    free(n->next);
+    n->next = NULL;
+    return true;
+}
+
+/* The old world's nodes go with it; its bodies are retired here. */
+static bool take_next(struct publisher *p, struct world *old, struct pub_name *n)
+{
+    for (size_t d = 0; old != NULL && d < old->n_domains; d++)
+        if (n->places[d].body != NULL)
+            retire(&p->answers->batch, &n->places[d].body->retired);
+    free(n->places);
+    n->places = n->next;
+    n->next = NULL;
+    list_remove(&n->dirty);
+    return true;
+}
+
+static int build_world(struct publisher *p, const struct publish_options *o, struct world **out)
+{
+    struct world *w;
+    int rc = world_new(o->n_domains, &w);
+    if (rc != 0)
+        return rc;
+    w->limits = o->limits;
+    w->ttl_floor_s = p->ttl_floor_s;
+    for (size_t d = 0; d < o->n_domains; d++)
+        w->domains[d].apex = o->domains[d].apex;
+    rc = pub_static_build(p, w, o);
+    if (rc == 0 && !each_name(p, place_next, w))
+        rc = ERR_NOMEM;
+    if (rc != 0) {
+        each_name(p, drop_next, w);
+        world_retire(p->answers, w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms)
+{
+    struct answers *a = p->answers;
+    struct world *old = atomic_load_explicit(&a->world, memory_order_relaxed), *w;
+    uint32_t ttl_floor_s = p->ttl_floor_s;
+    p->ttl_floor_s = o->ttl_min_s > 1 ? o->ttl_min_s : 1;
+    int rc = build_world(p, o, &w);
+    if (rc != 0) {
+        p->ttl_floor_s = ttl_floor_s;
+        retire_flush(&a->batch);
+        return rc;
+    }
+    if (old != NULL)
+        world_hand_over(a, old, w);
+    atomic_store_explicit(&a->world, w, memory_order_release);
+    each_name(p, take_next, old);
+    if (old != NULL)
+        world_retire(a, old);
+    retire_flush(&a->batch);
+    if (p->now_ms == 0)
+        p->now_ms = now_ms;
+    return 0;
+}

@@ -1,0 +1,115 @@
+/* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's answer
+ * is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the service. */
+#include "engine/publish_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int members_grow(struct pub_members *m)
+{
+    size_t cap = m->cap == 0 ? 64 : 2 * m->cap;
+    struct pub_member *items = realloc(m->items, cap * sizeof(*items));
+    if (items == NULL)
+        return ERR_NOMEM;
+    m->items = items;
+    struct pub_member *sorted = realloc(m->by_priority, cap * sizeof(*sorted));
+    if (sorted == NULL)
+        return ERR_NOMEM;
+    m->by_priority = sorted;
+    m->cap = cap;
+    return 0;
+}
+
+void pub_members_fini(struct pub_members *m)
+{
+    free(m->items);
+    free(m->by_priority);
+}
+
+static int members_add(struct pub_members *m, struct instance *i, uint16_t port)
+{
+    if (m->n == m->cap) {
+        int rc = members_grow(m);
+        if (rc != 0)
+            return rc;
+    }
+    m->items[m->n] = (struct pub_member){.instance = i, .order = (uint32_t)m->n, .port = port};
+    m->n++;
+    m->lapse_ms = i->deadline_ms < m->lapse_ms ? i->deadline_ms : m->lapse_ms;
+    return 0;
+}
+
+const struct named_port *pub_member_port(const struct instance *i, const char *name, bool is_udp)
+{
+    char folded[TAG_MAX + 1];
+    for (unsigned k = 0; k < i->desc->n_ports; k++)
+        if (i->desc->ports[k].is_udp == is_udp && strcmp(label_fold(i->desc->ports[k].name, folded), name) == 0)
+            return &i->desc->ports[k];
+    return NULL;
+}
+
+static bool carries(const struct pub_name *n, const struct instance *i)
+{
+    return n->kind == PUB_SERVICE || pub_instance_has(i->publish, n);
+}
+
+static uint16_t port_of(const struct pub_name *n, const struct instance *i)
+{
+    const struct named_port *port = n->kind == PUB_PORT ? pub_member_port(i, n->label, n->is_udp) : NULL;
+    return port != NULL ? port->number : i->desc->port;
+}
+
+static int add_carriers(struct pub_members *m, const struct pub_name *n, bool served_only)
+{
+    const struct list *head = &n->service->service->ordered;
+    int rc = 0;
+    for (struct list *at = head->next; at != head && rc == 0; at = at->next) {
+        struct instance *i = CONTAINER_OF(at, struct instance, link);
+        if (carries(n, i) && (!served_only || instance_state_is_served(i->state)))
+            rc = members_add(m, i, port_of(n, i));
+    }
+    return rc;
+}
+
+static void count_carriers(struct pub_members *m, const struct pub_name *n)
+{
+    const struct list *head = &n->service->service->ordered;
+    for (struct list *at = head->next; at != head; at = at->next) {
+        const struct instance *i = CONTAINER_OF(at, struct instance, link);
+        if (!carries(n, i))
+            continue;
+        m->n_registered++;
+        m->n_served += instance_state_is_served(i->state);
+        m->n_starting += i->state == STATE_STARTING;
+    }
+}
+
+static int by_priority(const void *a, const void *b)
+{
+    const struct pub_member *x = a, *y = b;
+    int px = x->instance->desc->priority, py = y->instance->desc->priority;
+    return px != py ? px - py : x->order < y->order ? -1 : 1;
+}
+
+int pub_members_gather(struct publisher *p, const struct pub_name *n)
+{
+    struct pub_members *m = &p->members;
+    m->n = 0;
+    m->n_registered = m->n_served = m->n_starting = 0;
+    m->lapse_ms = UINT64_MAX;
+    if (n->owner != NULL) {
+        m->n_registered = m->n_served = 1;
+        int rc = members_add(m, n->owner, n->owner->desc->port);
+        if (rc == 0)
+            m->by_priority[0] = m->items[0];
+        return rc;
+    }
+    count_carriers(m, n);
+    bool is_all = m->n_served == 0 && n->service->service->policy.on_empty == ON_EMPTY_ALL;
+    int rc = add_carriers(m, n, !is_all);
+    if (rc != 0 || m->n == 0)
+        return rc;
+    memcpy(m->by_priority, m->items, m->n * sizeof(m->items[0]));
+    qsort(m->by_priority, m->n, sizeof(m->items[0]), by_priority);
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* The publisher's own structures, shared by publish*.c.
+ *
+ *     publisher ──► pub_service ──► pub_name (NAME, each id, each tag, each named port) ──► a place in each domain
+ *                    service->publish            ▲
+ *                                       pub_instance: the names that an instance is part of; instance->publish
+ *
+ * A change marks names, a flush builds the marked ones. A pub_service outlives its service until its names are unpublished,
+ * and is found again by its folded name if the service comes back in the same turn. */
+#ifndef ENGINE_PUBLISH_PRIVATE_H
+#define ENGINE_PUBLISH_PRIVATE_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/wheel.h"
+#include "engine/publish.h"
+#include "engine/world.h"
+
+#define NODES_OF_NAME 3 /* the name and at most two aliases */
+
+struct pub_place { /* of one name in one domain */
+    struct answer_body *body; /* NULL: not published */
+    struct answer_node *nodes[NODES_OF_NAME];
+};
+
+enum pub_kind { PUB_SERVICE, PUB_LABEL, PUB_PORT };
+
+struct pub_name {
+    struct map_node node; /* in pub_service->names, by kind and label */
+    struct list dirty;    /* in pub_service->dirty while marked */
+    struct pub_service *service;
+    enum pub_kind kind;
+    bool is_udp;             /* PUB_PORT */
+    struct instance *owner;  /* PUB_LABEL: the instance with this id; NULL: only a tag */
+    uint32_t n_carriers;     /* pub_instances that list it */
+    uint32_t pick;           /* position of PICK, counts up */
+    uint64_t lapse_ms;       /* as published */
+    struct pub_place *places; /* owned, one for each domain of the world */
+    struct pub_place *next;   /* owned, of the world that is being built by publish_configure */
+    char label[];            /* folded */
+};
+
+struct pub_instance {
+    struct instance *instance;
+    size_t n;
+    struct pub_name *names[]; /* the id's first */
+};
+
+struct pub_service {
+    struct map_node node;    /* in publisher->services, by folded name */
+    struct list dirty_link;  /* in publisher->dirty while there is work */
+    struct list dirty;       /* marked names */
+    struct map names;
+    struct pub_name *self;   /* PUB_SERVICE */
+    struct service *service; /* NULL: gone */
+    bool needs_sync;         /* memory was short: take the instances from the registry */
+    struct wheel_entry bound; /* when a lapse bound is to be looked at */
+    uint64_t bound_looked_ms;
+    char folded[];
+};
+
+struct pub_member {
+    struct instance *instance;
+    uint32_t order;
+    uint16_t port;
+};
+
+/* Who is in an answer; reused. */
+struct pub_members {
+    struct pub_member *items, *by_priority; /* owned; the second is sorted for SRV */
+    size_t n, cap;
+    uint32_t n_registered, n_served, n_starting; /* that carry the name */
+    uint64_t lapse_ms;
+};
+
+struct publisher {
+    struct answers *answers;
+    const struct registry *registry;
+    uint64_t key;
+    struct list dirty;
+    struct map services;
+    struct wheel bounds;
+    bool is_wheel_set, needs_sync;
+    uint64_t now_ms;   /* of the latest flush */
+    uint64_t retry_ms; /* after a flush for which memory was short */
+    uint32_t ttl_floor_s;
+    struct body_source source;
+    struct pub_members members;
+    uint32_t *dedupe; /* owned: a hash table for addresses */
+    size_t dedupe_cap;
+};
+
+/* publish_names.c: the names of services and instances, without building. */
+struct pub_service *pub_service_get(struct publisher *p, struct service *s); /* NULL: no memory */
+void pub_service_mark(struct publisher *p, struct pub_service *s);
+void pub_service_mark_all(struct publisher *p, struct pub_service *s);
+void pub_name_mark(struct publisher *p, struct pub_name *n);
+struct pub_name *pub_name_find(const struct publisher *p, const struct pub_service *s, enum pub_kind kind, const char *label,
+                               bool is_udp);
+int pub_instance_attach(struct publisher *p, struct pub_service *s, struct instance *i) MUST_CHECK; /* ERR_NOMEM */
+void pub_instance_detach(struct publisher *p, struct instance *i); /* marks its names */
+bool pub_instance_has(const struct pub_instance *i, const struct pub_name *n);
+/* Frees names that nobody carries and that are not published; frees the service when it is gone and empty: then false. */
+bool pub_service_sweep(struct publisher *p, struct pub_service *s);
+void pub_service_free(struct publisher *p, struct pub_service *s); /* retires bodies */
+
+/* publish_members.c */
+int pub_members_gather(struct publisher *p, const struct pub_name *n) MUST_CHECK; /* ERR_NOMEM */
+void pub_members_fini(struct pub_members *m);
+const struct named_port *pub_member_port(const struct instance *i, const char *name, bool is_udp);
+
+/* publish_service.c: builds a name and swaps it into a world's places. */
+int pub_name_place(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places) MUST_CHECK;
+void pub_name_unplace(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places);
+
+/* publish_static.c: zone files and apexes into a fresh world. */
+int pub_static_build(struct publisher *p, struct world *w, const struct publish_options *o) MUST_CHECK;
+
+/* publish_lapse.c: lower bounds of the ends of leases. */
+void pub_lapse_effect(struct publisher *p, const struct instance *i, uint64_t old_deadline_ms);
+void pub_lapse_arm(struct publisher *p, struct pub_service *s);
+void pub_lapse_run(struct publisher *p);
+
+static inline const struct world *publisher_world(const struct publisher *p)
+{
+    return atomic_load_explicit(&p->answers->world, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* Reading a query. The common one (one question, no other record or a plain OPT of eleven bytes) is matched first and
+ * costs a walk over the labels and a fold of eight bytes at a time; everything else takes the general walk over all records.
+ *
+ * The packet is foreign: every read is bounded by its length, names may not hold pointers in the question, and records
+ * are skipped without following pointers, so the walk ends with the packet at the latest. What cannot be read makes the
+ * query malformed; what could be read before (flags, question) stays, for the echo. */
+#include "engine/question.h"
+
+#include <string.h>
+
+#include "dns/name.h"
+#include "dns/wire.h"
+
+#define BYTES(b)    (UINT64_C(0x0101010101010101) * (b))
+#define UNDERSCORE  0x5f
+#define TO_HYPHEN   0x72 /* '_' ^ '-' */
+#define LABEL_LIMIT 128  /* labels of a name at most: 255 / 2 */
+
+/* ── folding: length octets are below 64, so they are neither letters nor '_' and whole words can be folded ── */
+
+static uint64_t fold_case(uint64_t w)
+{
+    uint64_t low = w & BYTES(0x7f);
+    uint64_t from_a = low + BYTES(0x80 - 'A'), past_z = low + BYTES(0x7f - 'Z');
+    return w | (~w & BYTES(0x80) & (from_a ^ past_z)) >> 2;
+}
+
+/* 0x80 in each byte that is '_'. */
+static uint64_t underscores(uint64_t w)
+{
+    uint64_t x = w ^ BYTES(UNDERSCORE);
+    return ~(((x & BYTES(0x7f)) + BYTES(0x7f)) | x | BYTES(0x7f));
+}
+
+static uint64_t fold_at(struct question *q, const uint8_t *name, size_t at)
+{
+    uint64_t w;
+    memcpy(&w, name + at, sizeof(w));
+    w = fold_case(w);
+    memcpy(q->exact + at, &w, sizeof(w));
+    return underscores(w);
+}
+
+static void fold_loose(struct question *q, size_t len)
+{
+    for (size_t at = 0; at < len; at += 8) {
+        uint64_t w;
+        memcpy(&w, q->exact + at, sizeof(w));
+        w ^= (underscores(w) >> 7) * TO_HYPHEN;
+        memcpy(q->loose_copy + at, &w, sizeof(w));
+    }
+    for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
+        if (q->exact[at + 1] == UNDERSCORE)
+            q->loose_copy[at + 1] = UNDERSCORE;
+}
+
+void question_fold(struct question *q, const uint8_t *name, size_t len)
+{
+    uint64_t found = 0;
+    q->name_len = (uint8_t)len;
+    if (len >= 8) {
+        for (size_t at = 0; at + 8 < len; at += 8)
+            found |= fold_at(q, name, at);
+        found |= fold_at(q, name, len - 8);
+    } else {
+        uint64_t w = 0;
+        memcpy(&w, name, len);
+        w = fold_case(w);
+        memcpy(q->exact, &w, sizeof(w));
+        found = underscores(w);
+    }
+    q->loose = q->exact;
+    if (found == 0)
+        return;
+    memset(q->exact + len, 0, (8 - len % 8) % 8); /* the last word of the loose copy reads past the name */
+    fold_loose(q, len);
+    q->loose = q->loose_copy;
+}
+
+/* ── the question section ── */
+
+static bool read_question(struct question *q, const uint8_t *packet, size_t len)
+{
+    size_t at = DNS_HEADER_LEN;
+    while (at < len && packet[at] != 0) {
+        if (packet[at] > DNS_LABEL_MAX)
+            return false;
+        at += (size_t)packet[at] + 1;
+    }
+    at++;
+    if (at + 4 > len || at - DNS_HEADER_LEN > DNS_NAME_MAX)
+        return false;
+    q->type = wire_get16(packet + at);
+    q->class = wire_get16(packet + at + 2);
+    q->end = (uint16_t)(at + 4);
+    question_fold(q, packet + DNS_HEADER_LEN, at - DNS_HEADER_LEN);
+    return true;
+}
+
+/* ── the other records ── */
+
+static void read_opt_fields(struct question *q, const uint8_t *class_at)
+{
+    q->has_opt = true;
+    q->udp_size = wire_get16(class_at);
+    q->edns_version = class_at[3];
+    q->is_do = (wire_get16(class_at + 4) & DNS_EDNS_DO) != 0;
+}
+
+/* True if the packet's rest is an OPT without options. */
+static bool read_plain_opt(struct question *q, const uint8_t *p, size_t len)
+{
+    if (len != DNS_OPT_LEN || p[0] != 0 || wire_get16(p + 1) != DNS_OPT || wire_get16(p + 9) != 0)
+        return false;
+    read_opt_fields(q, p + 3);
+    return true;
+}
+
+static bool read_options(struct question *q, const uint8_t *data, size_t len)
+{
+    struct wire_reader r = wire_reader(data, len);
+    while (r.at < r.end && !r.failed) {
+        uint16_t code = wire_u16(&r);
+        wire_take(&r, wire_u16(&r));
+        if (code == DNS_OPTION_KEEPALIVE)
+            q->has_keepalive = true;
+    }
+    return !r.failed;
+}
+
+/* A name in any form; the bytes after it are next. */
+static void skip_name(struct wire_reader *r)
+{
+    for (int labels = 0; labels < LABEL_LIMIT; labels++) {
+        uint8_t n = wire_u8(r);
+        if (n == 0)
+            return; /* the root, or past the end */
+        if (n >= 0xc0) {
+            wire_u8(r);
+            return;
+        }
+        if (n > DNS_LABEL_MAX)
+            break;
+        wire_take(r, n);
+    }
+    r->failed = true;
+}
+
+/* RFC 8945 section 4.2; names may not be compressed here, so that they can be given back as they are. */
+static bool tsig_is_sound(const uint8_t *record, size_t owner_len, const uint8_t *rdata, size_t rdlen)
+{
+    size_t algorithm = dns_name_len(rdata, rdlen);
+    if (algorithm == 0 || dns_name_len(record, owner_len) != owner_len)
+        return false;
+    struct wire_reader r = wire_reader(rdata + algorithm, rdlen - algorithm);
+    wire_take(&r, 8); /* time, fudge */
+    wire_take(&r, wire_u16(&r));
+    wire_take(&r, 4); /* original id, error */
+    wire_take(&r, wire_u16(&r));
+    return !r.failed && r.at == r.end;
+}
+
+struct section {
+    bool is_additional, is_last; /* is_last: the packet's last record */
+};
+
+static bool read_record(struct question *q, const uint8_t *packet, struct wire_reader *r, struct section where)
+{
+    const uint8_t *record = r->at;
+    skip_name(r);
+    size_t owner_len = (size_t)(r->at - record);
+    const uint8_t *fixed = wire_take(r, DNS_RR_FIXED);
+    if (fixed == NULL)
+        return false;
+    uint16_t rdlen = wire_get16(fixed + 8);
+    const uint8_t *rdata = wire_take(r, rdlen);
+    if (rdata == NULL)
+        return false;
+    switch (wire_get16(fixed)) {
+    case DNS_OPT: /* RFC 6891 section 6.1.1 */
+        if (!where.is_additional || q->has_opt || owner_len != 1)
+            return false;
+        read_opt_fields(q, fixed + 2);
+        return read_options(q, rdata, rdlen);
+    case DNS_TSIG:
+        if (!where.is_additional || !where.is_last || !tsig_is_sound(record, owner_len, rdata, rdlen))
+            return false;
+        q->tsig_at = (uint16_t)(record - packet);
+        q->tsig_len = (uint16_t)(r->at - record);
+        return true;
+    default:
+        return true;
+    }
+}
+
+static bool read_records(struct question *q, const uint8_t *packet, size_t len)
+{
+    uint32_t n_before = (uint32_t)wire_get16(packet + 6) + wire_get16(packet + 8);
+    uint32_t n = n_before + wire_get16(packet + 10);
+    struct wire_reader r = wire_reader(packet + q->end, len - q->end);
+    for (uint32_t i = 0; i < n; i++) {
+        struct section where = {.is_additional = i >= n_before, .is_last = i + 1 == n};
+        if (!read_record(q, packet, &r, where)) {
+            q->has_opt = q->has_keepalive = false; /* nothing of a malformed EDNS is believed */
+            q->tsig_at = 0;
+            return false;
+        }
+    }
+    return r.at == r.end;
+}
+
+void question_read(struct question *q, const uint8_t *packet, size_t len)
+{
+    q->flags = wire_get16(packet + 2);
+    q->end = q->tsig_at = q->tsig_len = 0;
+    q->type = q->class = 0;
+    q->udp_size = 0;
+    q->edns_version = 0;
+    q->has_opt = q->is_do = q->has_keepalive = q->is_malformed = false;
+    /* QDCOUNT: RFC 9619. */
+    if (wire_get16(packet + 4) != 1 || len > DNS_TCP_MAX || !read_question(q, packet, len)) {
+        q->is_malformed = true;
+        return;
+    }
+    uint64_t counts = (uint64_t)wire_get32(packet + 6) << 16 | wire_get16(packet + 10);
+    if (counts == 0 && len == q->end)
+        return;
+    if (counts == 1 && read_plain_opt(q, packet + q->end, len - q->end))
+        return;
+    q->is_malformed = !read_records(q, packet, len);
+}

@@ -1,0 +1,30 @@
+/* The question of a query packet, read once: what is asked, how large an answer may be, and the name folded both ways. */
+#ifndef ENGINE_QUESTION_H
+#define ENGINE_QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dns/proto.h"
+
+struct question {
+    uint16_t flags;     /* of the query's header */
+    uint16_t type, class;
+    uint16_t end;       /* offset behind the question; 0: there is none that could be read */
+    uint16_t tsig_at, tsig_len; /* its record, checked in form; 0: none */
+    uint16_t udp_size;  /* as the client's OPT says */
+    uint8_t edns_version;
+    bool is_malformed;  /* FORMERR */
+    bool has_opt, is_do, has_keepalive;
+    uint8_t name_len;
+    const uint8_t *loose; /* `exact` or `loose_copy` */
+    uint8_t exact[DNS_NAME_MAX + 1], loose_copy[DNS_NAME_MAX + 1];
+};
+
+/* `packet` has at least a header. Everything in `q` but the two arrays is set; the names only if q->end is not 0. */
+void question_read(struct question *q, const uint8_t *packet, size_t len);
+/* Folds a name of `len` bytes in wire form into q's arrays: for the links of a CNAME chain. */
+void question_fold(struct question *q, const uint8_t *name, size_t len);
+
+#endif

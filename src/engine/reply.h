@@ -1,0 +1,46 @@
+/* An answer being written behind the question it answers. Internal to engine/answer*. */
+#ifndef ENGINE_REPLY_H
+#define ENGINE_REPLY_H
+
+#include "engine/answer.h"
+#include "engine/question.h"
+#include "engine/world.h"
+
+struct reply {
+    struct answer_reader *reader;
+    const struct answer_request *rq;
+    const struct world *world;
+    struct question *q;
+    uint64_t lease_ms; /* now on the lease clock */
+    uint8_t *packet;
+    uint8_t *at;       /* where the next record goes */
+    uint8_t *end;      /* records stop here: what OPT needs is kept free */
+    uint8_t *limit;    /* the packet stops here */
+    uint16_t n_answers, n_authority, n_extra;
+    uint16_t flags;    /* AA, TC, RA */
+    uint16_t rcode;    /* with the extended part */
+    uint8_t ede_len;
+    const uint8_t *ede; /* the whole option, or NULL */
+};
+
+static inline size_t reply_room(const struct reply *y)
+{
+    return (size_t)(y->end - y->at);
+}
+
+/* Places a set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to the name
+ * that it answers for. */
+void reply_put_set(struct reply *y, const struct answer_node *node, const struct body_set *set, uint16_t owner);
+/* NOERROR or NXDOMAIN without an answer: the domain's SOA. `name_at`: offset of the name in the packet that is denied, of
+ * `name_len` bytes. */
+void reply_put_negative(struct reply *y, const struct world_domain *d, size_t name_at, size_t name_len);
+/* One record as given, owner `owner`; sets TC if it does not fit. */
+void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,
+                      uint16_t len);
+
+/* The answer from the node of the question's name. */
+void answer_node(struct reply *y, const struct answer_node *node);
+/* Class CH. */
+void answer_chaos(struct reply *y);
+
+#endif

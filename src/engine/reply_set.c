@@ -1,0 +1,285 @@
+/* From a set of records to the bytes of an answer. The common case is one memcpy of a stretch of the set's ring; when
+ * something has to be different from what was stored (a shorter TTL, another owner, the pointers of additional records), it is
+ * patched in the packet.
+ *
+ * Who comes first is decided by one number, the turn: a position that counts up, a random number, or zero. The same turn gives
+ * the order of the additional records, which follow the answers.
+ *
+ * What does not fit: additional records are left out, silently. Answers are cut at whole records; on UDP that sets TC, on
+ * TCP it is the fair subset that 64 KiB can hold. */
+#include "engine/reply.h"
+
+#include <string.h>
+
+#include "dns/name.h"
+#include "dns/wire.h"
+
+#define CHOSEN_MAX 64 /* records that are picked one by one; larger answers are stretches of the ring */
+
+/* ── who comes first ── */
+
+static uint32_t set_turn(const struct reply *y, const struct answer_node *node, const struct body_set *set)
+{
+    if (set->n == 1 || set->order == ORDER_FIXED)
+        return 0;
+    if (set->order == ORDER_RANDOM)
+        return (uint32_t)(rng_u64(&y->reader->rng) >> 32);
+    uint32_t id = atomic_load_explicit(&node->rotation, memory_order_acquire);
+    if (id == 0)
+        return 0;
+    uint32_t *position = &y->reader->chunks[id / ROTATION_CHUNK][id % ROTATION_CHUNK][set->position];
+    uint32_t turn = *position < set->wrap ? *position : *position - set->wrap;
+    *position = turn + 1 < set->wrap ? turn + 1 : 0;
+    return turn;
+}
+
+static uint32_t group_first(const struct body_group *g, uint32_t turn)
+{
+    if (g->n == 1)
+        return 0;
+    return g->n_slots > 0 ? g->slots[turn % g->n_slots] : turn % g->n;
+}
+
+static size_t rr_at(const struct body_set *set, const struct body_group *g, uint32_t i)
+{
+    return set->rr_len != 0 ? (size_t)set->rr_len * i : g->at[i];
+}
+
+static uint32_t set_ttl(const struct reply *y, const struct answer_node *node, const struct body_set *set)
+{
+    uint64_t lapse_ms = atomic_load_explicit(&node->lapse_ms, memory_order_relaxed);
+    if (lapse_ms >= y->lease_ms + (uint64_t)set->ttl_s * 1000)
+        return set->ttl_s;
+    uint64_t left_s = lapse_ms > y->lease_ms ? (lapse_ms - y->lease_ms) / 1000 : 0;
+    return left_s > y->world->ttl_floor_s ? (uint32_t)left_s : y->world->ttl_floor_s;
+}
+
+/* ── answers ── */
+
+/* `n` records of the ring from `first` on, or as many as fit. Returns how many. */
+static uint32_t put_run(struct reply *y, const struct body_set *set, const struct body_group *g, uint32_t first, uint32_t n)
+{
+    size_t from = rr_at(set, g, first), room = reply_room(y);
+    if (rr_at(set, g, first + n) - from > room) {
+        uint32_t fits = 0;
+        if (set->rr_len != 0)
+            fits = (uint32_t)(room / set->rr_len);
+        else
+            while (rr_at(set, g, first + fits + 1) - from <= room)
+                fits++;
+        n = fits;
+    }
+    size_t len = rr_at(set, g, first + n) - from;
+    memcpy(y->at, g->ring + from, len);
+    y->at += len;
+    return n;
+}
+
+static uint32_t put_groups(struct reply *y, const struct body_set *set, uint32_t turn)
+{
+    uint32_t placed = 0;
+    for (uint32_t i = 0; i < set->n_groups; i++) {
+        const struct body_group *g = &set->groups[i];
+        uint32_t want = set->n_answers - placed < g->n ? set->n_answers - placed : g->n;
+        uint32_t n = put_run(y, set, g, group_first(g, turn), want);
+        placed += n;
+        if (n < want || placed == set->n_answers)
+            break;
+    }
+    return placed;
+}
+
+static bool is_chosen(const uint16_t *chosen, uint32_t n, uint16_t i)
+{
+    for (uint32_t k = 0; k < n; k++)
+        if (chosen[k] == i)
+            return true;
+    return false;
+}
+
+/* Distinct records by weight: along the schedule from the turn on, or by lot. Steps are bounded: a heavy member may fill long
+ * stretches, so what is missing after them is taken in the order of the ring. */
+static uint32_t choose(const struct reply *y, const struct body_set *set, uint32_t turn, uint16_t chosen[CHOSEN_MAX])
+{
+    const struct body_group *g = &set->groups[0];
+    uint32_t n = 1;
+    chosen[0] = (uint16_t)group_first(g, turn);
+    for (uint32_t step = 0; step < 4 * set->n_answers && n < set->n_answers; step++) {
+        turn = set->order == ORDER_RANDOM ? (uint32_t)(rng_u64(&y->reader->rng) >> 32) : turn + 1;
+        uint16_t i = (uint16_t)group_first(g, turn);
+        if (!is_chosen(chosen, n, i))
+            chosen[n++] = i;
+    }
+    for (uint32_t i = chosen[0]; n < set->n_answers; i++)
+        if (!is_chosen(chosen, n, (uint16_t)(i % g->n)))
+            chosen[n++] = (uint16_t)(i % g->n);
+    return n;
+}
+
+static uint32_t put_chosen(struct reply *y, const struct body_set *set, uint32_t turn)
+{
+    uint16_t chosen[CHOSEN_MAX];
+    uint32_t n = choose(y, set, turn, chosen), placed = 0;
+    while (placed < n && put_run(y, set, &set->groups[0], chosen[placed], 1) == 1)
+        placed++;
+    return placed;
+}
+
+/* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV is
+ * such an answer always; by lot, its clients draw again (RFC 2782). */
+static bool needs_choice(const struct body_set *set)
+{
+    if (set->n == 1 || set->n_answers > CHOSEN_MAX || set->n_groups > 1 || set->type == DNS_SRV)
+        return false;
+    return set->order == ORDER_RANDOM || (set->order == ORDER_ROTATE && set->n_answers < set->n && set->groups[0].n_slots > 0);
+}
+
+static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
+{
+    while (at < end) {
+        wire_put16(at, owner);
+        wire_put32(at + RR_TTL_AT, ttl_s);
+        at += RR_FIXED + wire_get16(at + RR_LEN_AT);
+    }
+}
+
+/* ── additional records ── */
+
+struct extras {
+    const struct body_set *set;
+    uint32_t turn, ttl_s;
+    bool is_ttl_patched;
+};
+
+/* Points the records of one stretch to their target's name. */
+static uint16_t patch_extra(uint8_t *at, const uint8_t *end, size_t target_at, const struct extras *x)
+{
+    uint16_t n = 0;
+    for (; at < end; n++) {
+        wire_put16(at, (uint16_t)(0xc000 | target_at));
+        if (x->is_ttl_patched)
+            wire_put32(at + RR_TTL_AT, x->ttl_s);
+        at += RR_FIXED + wire_get16(at + RR_LEN_AT);
+    }
+    return n;
+}
+
+/* The same where the target is out of a pointer's reach (offset 16383, RFC 1035 section 4.1.4): owner names in full. */
+static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at,
+                              const struct extras *x)
+{
+    const uint8_t *name = y->packet + target_at;
+    size_t name_len = dns_name_len(name, (size_t)(y->at - name));
+    uint8_t *start = y->at;
+    uint16_t n = 0;
+    for (; from < end; n++) {
+        size_t body = RR_FIXED - 2 + (size_t)wire_get16(from + RR_LEN_AT);
+        if (name_len + body > reply_room(y)) {
+            y->at = start; /* all records of a target or none */
+            return false;
+        }
+        memcpy(y->at, name, name_len);
+        memcpy(y->at + name_len, from + 2, body);
+        if (x->is_ttl_patched)
+            wire_put32(y->at + name_len + RR_TTL_AT - 2, x->ttl_s);
+        y->at += name_len + body;
+        from += 2 + body;
+    }
+    y->n_extra = (uint16_t)(y->n_extra + n);
+    return true;
+}
+
+static bool put_extra(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at, const struct extras *x)
+{
+    if (target_at > DNS_POINTER_MAX)
+        return put_extra_in_full(y, from, end, target_at, x);
+    size_t len = (size_t)(end - from);
+    if (len > reply_room(y))
+        return false;
+    memcpy(y->at, from, len);
+    y->n_extra = (uint16_t)(y->n_extra + patch_extra(y->at, y->at + len, target_at, x));
+    y->at += len;
+    return true;
+}
+
+/* Additional records of a group whose answers begin at `answers_at`. False when they no longer fit. */
+static bool put_group_extras(struct reply *y, const struct body_group *g, size_t answers_at, const struct extras *x)
+{
+    if (g->extra == NULL)
+        return true;
+    uint32_t first = group_first(g, x->turn);
+    size_t from = rr_at(x->set, g, first);
+    for (uint32_t i = first; i < first + g->n; i++) {
+        size_t target_at = answers_at + rr_at(x->set, g, i) - from + x->set->target_at;
+        if (g->extra_at[i] == g->extra_at[i + 1])
+            continue;
+        if (!put_extra(y, g->extra + g->extra_at[i], g->extra + g->extra_at[i + 1], target_at, x))
+            return false;
+    }
+    return true;
+}
+
+static void put_extras(struct reply *y, size_t answers_at, const struct extras *x)
+{
+    for (uint32_t k = 0; k < x->set->n_groups; k++) {
+        const struct body_group *g = &x->set->groups[k];
+        if (!put_group_extras(y, g, answers_at, x))
+            return;
+        answers_at += rr_at(x->set, g, g->n);
+    }
+}
+
+/* ── the whole ── */
+
+void reply_put_set(struct reply *y, const struct answer_node *node, const struct body_set *set, uint16_t owner)
+{
+    uint32_t turn = set_turn(y, node, set), ttl_s = set_ttl(y, node, set);
+    uint8_t *start = y->at;
+    uint32_t placed = needs_choice(set) ? put_chosen(y, set, turn) : put_groups(y, set, turn);
+    y->n_answers = (uint16_t)(y->n_answers + placed);
+    if (owner != BODY_OWNER || ttl_s != set->ttl_s)
+        patch_records(start, y->at, owner, ttl_s);
+    if (set->serial_at != 0 && placed > 0)
+        wire_put32(start + set->serial_at, atomic_load_explicit(&y->reader->answers->serial, memory_order_relaxed));
+    if (placed < set->n_answers) {
+        y->flags |= y->rq->is_tcp ? 0 : DNS_TC;
+        return;
+    }
+    struct extras x = {.set = set, .turn = turn, .ttl_s = ttl_s, .is_ttl_patched = ttl_s != set->ttl_s};
+    if (set->target_at != 0)
+        put_extras(y, (size_t)(start - y->packet), &x);
+}
+
+void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,
+                      uint16_t len)
+{
+    if (reply_room(y) < (size_t)RR_FIXED + len) {
+        y->flags |= DNS_TC;
+        return;
+    }
+    wire_put16(y->at, owner);
+    wire_put16(y->at + 2, type);
+    wire_put16(y->at + 4, class);
+    wire_put32(y->at + RR_TTL_AT, ttl_s);
+    wire_put16(y->at + RR_LEN_AT, len);
+    memcpy(y->at + RR_FIXED, rdata, len);
+    y->at += RR_FIXED + len;
+    y->n_answers++;
+}
+
+void reply_put_negative(struct reply *y, const struct world_domain *d, size_t name_at, size_t name_len)
+{
+    const struct world_soa *soa = &d->soa;
+    if (reply_room(y) < soa->len) {
+        y->flags |= DNS_TC; /* RFC 2181 section 9: what was required is missing */
+        return;
+    }
+    memcpy(y->at, soa->bytes, soa->len);
+    uint16_t apex = (uint16_t)(0xc000 | (name_at + name_len - d->apex.len));
+    for (unsigned i = 0; i < soa->n_pointers; i++)
+        wire_put16(y->at + soa->pointers_at[i], apex);
+    if (soa->serial_at != 0)
+        wire_put32(y->at + soa->serial_at, atomic_load_explicit(&y->reader->answers->serial, memory_order_relaxed));
+    y->at += soa->len;
+    y->n_authority++;
+}

@@ -1,0 +1,101 @@
+/* What a worker can see: the world (domains, options and the table of names, replaced as a whole by a reload) and the few
+ * numbers beside it. Internal to engine/: publish writes it, answer reads it. */
+#ifndef ENGINE_WORLD_H
+#define ENGINE_WORLD_H
+
+#include "base/rng.h"
+#include "engine/answers.h"
+#include "engine/table.h"
+
+#define SOA_MAX      (RR_FIXED + 2 * DNS_NAME_MAX + 20)
+#define SOA_POINTERS 3
+
+/* The SOA record of negative answers (RFC 2308 section 3): ready but for the pointers to the apex in the question. */
+struct world_soa {
+    uint16_t len;
+    uint16_t serial_at; /* a serial of ours is patched here; 0: the zone file's, as it is */
+    uint16_t n_pointers;
+    uint16_t pointers_at[SOA_POINTERS];
+    uint8_t bytes[SOA_MAX];
+};
+
+struct world_domain {
+    struct dns_name apex; /* folded exact */
+    struct world_soa soa;
+};
+
+struct world {
+    struct retired retired;
+    struct table table;
+    struct answer_limits limits;
+    uint32_t ttl_floor_s; /* at least 1 */
+    size_t n_domains;
+    struct world_domain domains[];
+};
+
+/* ── rotation positions ── */
+
+#define ROTATION_CHUNK  1024 /* names */
+#define ROTATION_CHUNKS 4096
+
+typedef uint32_t rotation_position[BODY_POSITIONS];
+
+struct answer_reader {
+    struct answers *answers;
+    struct answer_counters counters;
+    struct rng rng;
+    rotation_position *chunks[ROTATION_CHUNKS]; /* grown by the control thread before a name with such an id is published */
+} __attribute__((aligned(64)));
+
+struct answers {
+    _Atomic(struct world *) world; /* NULL before the first publish_configure */
+    _Atomic uint64_t lease_lag_ms; /* clock_mono_ms less the lease clock */
+    _Atomic uint32_t serial;       /* of synthesised SOA records */
+    uint64_t key;                  /* of the table's hash */
+    struct retire_batch batch;     /* control thread: what this flush replaced */
+    unsigned n_readers;
+    struct answer_reader **readers;
+    struct {
+        uint32_t *free; /* ids to use again; room for all that were ever given */
+        uint32_t n_free, cap, next;
+        struct rng rng;
+    } rotation;
+};
+
+/* Control thread. An id for a name's positions, random at start in every reader; ERR_NOMEM. */
+int rotation_acquire(struct answers *a, uint32_t *id) MUST_CHECK;
+void rotation_release(struct answers *a, uint32_t id); /* 0 is allowed */
+
+/* ── the world, control thread ── */
+
+struct node_state {
+    struct answer_body *body;
+    uint64_t lapse_ms;
+    bool is_srv_only;
+    bool is_rotated; /* it has, or may get, sets of more than one record */
+};
+
+int world_new(size_t n_domains, struct world **out) MUST_CHECK;
+/* Makes sure that `name` has a node under `apex`, with its empty non-terminals and a rotation id if it needs one; `*node` is
+ * that node, or NULL if the caller has none yet: only then its state is set. ERR_NOMEM: nothing has changed. */
+int world_acquire(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
+                  uint8_t n_loose, const struct node_state *state, struct answer_node **node) MUST_CHECK;
+/* Another answer for a node that was acquired. The caller retires the body that was replaced. */
+void world_set(struct answer_node *node, const struct node_state *state);
+void world_unpublish(struct answers *a, struct world *w, struct answer_node *node);
+/* Positions of names that both worlds know go on in `next`. Cannot fail. */
+void world_hand_over(struct answers *a, struct world *old, struct world *next);
+/* Retires the world, its nodes and the bodies of static names (others are the publisher's). */
+void world_retire(struct answers *a, struct world *w);
+/* True if a static name is spelt like this when folded loosely: with records, or (`or_empty`) only names below it. */
+bool world_has_static(const struct answers *a, const struct world *w, const struct dns_name *loose, bool or_empty);
+
+/* The SOA of negative answers from the apex's own record. */
+void world_soa_set(struct world_domain *d, const uint8_t *rdata, size_t len, uint32_t ttl_s, bool is_serial_ours);
+
+/* ── readers ── */
+
+/* The domain that the name (folded exact) is in, or NULL. */
+const struct world_domain *world_domain_of(const struct world *w, const uint8_t *exact, size_t len);
+
+#endif
