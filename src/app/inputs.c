@@ -1,0 +1,38 @@
+/* Reads one file after the other; the first that is wrong ends it, with its own text. */
+#include "app/inputs.h"
+
+#include <stdlib.h>
+
+#include "app/password.h"
+
+int inputs_load(const struct config_source *src, struct inputs **out, struct buf *warnings, struct err *e)
+{
+    struct inputs *in = calloc(1, sizeof(*in));
+    if (in == NULL) {
+        return err_set(e, ERR_NOMEM, "%s", err_meaning(ERR_NOMEM));
+    }
+    int rc = config_load(src, &in->config, warnings, e);
+    if (rc == 0) {
+        rc = names_load(in->config, &in->names, e);
+    }
+    if (rc == 0 && in->config->registry.password_file != NULL) {
+        rc = password_load(in->config->registry.password_file, &in->password, e);
+    }
+    if (rc != 0) {
+        inputs_free(in);
+        return rc;
+    }
+    *out = in;
+    return 0;
+}
+
+void inputs_free(struct inputs *in)
+{
+    if (in == NULL) {
+        return;
+    }
+    password_free(in->password);
+    names_fini(&in->names);
+    config_free(in->config);
+    free(in);
+}

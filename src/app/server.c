@@ -1,0 +1,385 @@
+/* Start, run and end of the server.
+ *
+ * The order of the start: what can fail because of the user's files comes first (the caller has read them), then what
+ * needs root (sockets, the limit of files), then root is dropped for good, and only then is anything from the network
+ * looked at. The end is the start backwards: the workers first, because they read what the control thread owns. */
+#include "config.h" /* _GNU_SOURCE */
+
+#include "app/server.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "app/journal.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/privileges.h"
+#include "io/supervisor.h"
+
+#define FILES_BESIDE      512 /* descriptors beside connections and probes */
+#define HOST_NAME_MAX_LEN 256
+
+static uint64_t random_u64(void)
+{
+    uint64_t n;
+    if (getrandom(&n, sizeof(n), 0) != sizeof(n)) {
+        n = clock_wall_us() * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)getpid(); /* an old kernel in a bad moment */
+    }
+    return n;
+}
+
+static unsigned usable_cores(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (unsigned)n : 1;
+}
+
+/* ── hooks of the core and the loop ── */
+
+static void on_reply(void *arg, const struct effect *reply)
+{
+    control_reply(((struct server *)arg)->control, reply);
+}
+
+static void on_changed(void *arg)
+{
+    control_changed(((struct server *)arg)->control);
+}
+
+static void on_probe(void *arg, const struct probe_job *job)
+{
+    struct server *s = arg;
+    struct err e;
+    if (prober_start(s->prober, job, &e) != 0) {
+        log_event(LOG_LEVEL_WARN, "probe_not_started", "service", job->service, "id", job->id, "why", e.text, NULL);
+        core_probe_done(s->core, job->probe, CHECK_NONE, e.text, turn_time(s->turn));
+    }
+}
+
+static void on_probe_done(void *arg, uint64_t probe, enum check_status status, const char *output)
+{
+    struct server *s = arg;
+    core_probe_done(s->core, probe, status, output, turn_time(s->turn));
+}
+
+static void on_turn_end(void *arg)
+{
+    struct server *s = arg;
+    core_turn(s->core, turn_time(s->turn));
+    control_flush(s->control);
+}
+
+static uint64_t on_next_ms(void *arg)
+{
+    return core_next_ms(((struct server *)arg)->core);
+}
+
+static void on_stop_signal(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+    log_event(LOG_LEVEL_INFO, "stopping", "signal", strsignal(w->signum), NULL);
+    ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_reload_signal(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+    server_reload(w->data);
+}
+
+/* ── start ── */
+
+/* How many workers are wanted, and room for their descriptors. */
+static void size_up(struct server *s)
+{
+    const struct config *c = s->inputs->config;
+    s->n_workers = c->server.workers > 0 ? c->server.workers : usable_cores();
+    uint64_t wanted =
+        FILES_BESIDE + c->registry.clients + (uint64_t)s->n_workers * c->dns.tcp_clients + 4 * c->health.max_probes;
+    uint64_t have = privileges_raise_files(wanted);
+    if (have < wanted) {
+        log_event(LOG_LEVEL_WARN, "few_descriptors", "have", LOG_NUM(have), "wanted", LOG_NUM(wanted), "why",
+                  "connections beyond them are turned away early; raise LimitNOFILE or ulimit -n", NULL);
+    }
+}
+
+static int drop_privileges(const struct config *c, struct err *e)
+{
+    int rc = c->server.user != NULL ? privileges_drop(c->server.user, e) : 0;
+    if (rc == 0 && geteuid() == 0 && c->n_scripts > 0) {
+        log_event(LOG_LEVEL_WARN, "scripts_as_root", "why",
+                  "check scripts without a user of their own run as root; set [server] user", NULL);
+    }
+    return rc;
+}
+
+static int set_id(struct server *s)
+{
+    char host[HOST_NAME_MAX_LEN] = "";
+    const char *id = s->inputs->config->server.id;
+    if (id == NULL && gethostname(host, sizeof(host) - 1) == 0) {
+        id = host;
+    }
+    s->id = strdup(id != NULL ? id : "");
+    return s->id != NULL ? 0 : ERR_NOMEM;
+}
+
+static int open_store(struct server *s, struct err *e)
+{
+    const struct config *c = s->inputs->config;
+    s->store_vtable = store_find(c->store.type);
+    if (s->store_vtable == NULL) {
+        return err_set(e, ERR_BADARG, "[store] type \"%s\" is not built yet; use memory", c->store.type);
+    }
+    return s->store_vtable->open(c->store.path, turn_wake, s->turn, &s->store, e);
+}
+
+/* The pure parts and what joins them. */
+static int make_core(struct server *s)
+{
+    const struct config *c = s->inputs->config;
+    uint64_t now_ms = turn_time(s->turn)->now_ms, revision = s->store_vtable->revision(s->store);
+    if (revision == 0) {
+        revision = turn_time(s->turn)->wall_us; /* grows from run to run though nothing is kept */
+    }
+    if (answers_new(s->n_workers, random_u64(), &s->answers) != 0 ||
+        registry_new(&c->registry.options, &c->dns.policy, revision, random_u64(), now_ms, &s->registry) != 0 ||
+        publisher_new(s->answers, s->registry, &s->publisher) != 0 ||
+        health_new(c->health.max_probes, random_u64(), now_ms, &s->health) != 0 ||
+        changes_new(c->registry.history, revision, &s->changes) != 0) {
+        return ERR_NOMEM;
+    }
+    struct core_parts parts = {
+        .registry = s->registry,
+        .publisher = s->publisher,
+        .health = s->health,
+        .changes = s->changes,
+        .store_vtable = s->store_vtable,
+        .store = s->store,
+    };
+    struct core_hooks hooks = {
+        .arg = s, .reply = on_reply, .probe = on_probe, .changed = on_changed, .log = journal_change};
+    return core_new(&parts, &hooks, &s->core);
+}
+
+static int make_control(struct server *s)
+{
+    const struct config *c = s->inputs->config;
+    struct command_info info[CONTROL_INFO_MAX];
+    struct control_options o = {
+        .loop = s->loop,
+        .core = s->core,
+        .time = turn_time(s->turn),
+        .registry = &c->registry.options,
+        .version = PACKAGE_VERSION,
+        .password = s->inputs->password,
+        .info = info,
+        .n_info = server_info(s, info),
+        .limits = {.clients = c->registry.clients,
+                   .line_max = c->registry.line_max,
+                   .output_max = c->registry.output_max},
+    };
+    int rc = control_new(&o, &s->control);
+    for (size_t i = 0; rc == 0 && i < s->sockets.n_registry; i++) {
+        rc = control_listen(s->control, s->sockets.registry_fds[i]);
+    }
+    return rc;
+}
+
+static int restore_one(const struct store_record *rec, void *arg)
+{
+    struct server *s = arg;
+    struct effects x;
+    effects_init(&x);
+    int rc = registry_restore(s->registry, rec, turn_time(s->turn)->now_ms, &x);
+    if (rc == 0) {
+        core_effects(s->core, &x, turn_time(s->turn));
+    }
+    effects_fini(&x);
+    return rc;
+}
+
+static int start_workers(struct server *s, struct err *e)
+{
+    const struct config *c = s->inputs->config;
+    struct worker_options o;
+    server_worker_options(c, &o);
+    uint64_t key = random_u64();
+    s->workers = calloc(s->n_workers, sizeof(struct worker *));
+    if (s->workers == NULL) {
+        return ERR_NOMEM;
+    }
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        int rc = worker_new(answers_reader(s->answers, i), &o, key, &s->workers[i]);
+        for (size_t k = 0; rc == 0 && k < s->sockets.n_dns; k++) {
+            struct listen_pair pair = sockets_take(&s->sockets, k, i);
+            rc = worker_listen(s->workers[i], &pair, listen_is_wildcard(&s->sockets.dns[k]));
+        }
+        if (rc == 0) {
+            rc = worker_start(s->workers[i], e);
+        }
+        if (rc != 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void watch_signals(struct server *s)
+{
+    signal(SIGPIPE, SIG_IGN);
+    ev_signal_init(&s->on_term, on_stop_signal, SIGTERM);
+    ev_signal_init(&s->on_int, on_stop_signal, SIGINT);
+    ev_signal_init(&s->on_hup, on_reload_signal, SIGHUP);
+    s->on_hup.data = s;
+    ev_signal_start(s->loop, &s->on_term);
+    ev_signal_start(s->loop, &s->on_int);
+    ev_signal_start(s->loop, &s->on_hup);
+}
+
+/* Everything that runs, but the workers. */
+static int make_parts(struct server *s, struct err *e)
+{
+    struct turn_hooks hooks = {.arg = s, .end = on_turn_end, .next_ms = on_next_ms};
+    s->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (s->loop == NULL || turn_new(s->loop, &hooks, &s->turn) != 0) {
+        return ERR_NOMEM;
+    }
+    struct prober_options prober = {.loop = s->loop, .done = on_probe_done, .arg = s};
+    int rc = set_id(s);
+    if (rc == 0) {
+        rc = open_store(s, e);
+    }
+    if (rc == 0) {
+        rc = make_core(s);
+    }
+    if (rc == 0) {
+        rc = prober_new(&prober, &s->prober, e);
+    }
+    if (rc == 0) {
+        rc = make_control(s);
+    }
+    if (rc == 0) {
+        rc = server_apply(s, s->inputs, e);
+    }
+    if (rc == 0) {
+        rc = s->store_vtable->load(s->store, restore_one, s, e);
+    }
+    return rc;
+}
+
+int server_start(struct server *s, const struct config_source *src, struct inputs *in, struct err *e)
+{
+    memset(s, 0, sizeof(*s));
+    e->text[0] = '\0';
+    s->source = *src;
+    s->inputs = s->first = in;
+    s->started_ms = clock_mono_ms();
+    size_up(s);
+    int rc = sockets_open(in->config, s->n_workers, &s->sockets, e);
+    if (rc == 0) {
+        rc = drop_privileges(in->config, e);
+    }
+    if (rc == 0) {
+        rcu_register_thread();
+        s->is_rcu_registered = true;
+        rc = make_parts(s, e);
+    }
+    if (rc == 0) {
+        core_turn(s->core, turn_time(s->turn)); /* the first publication, before the first question */
+        watch_signals(s);
+        rc = start_workers(s, e);
+    }
+    if (rc != 0 && e->text[0] == '\0') {
+        err_set(e, rc, "%s", err_meaning(rc));
+    }
+    return rc;
+}
+
+void server_tell_ready(const struct server *s, int fd)
+{
+    struct buf dns, registry, json;
+    buf_init(&dns, 0);
+    buf_init(&registry, 0);
+    buf_init(&json, 0);
+    sockets_text(s->sockets.dns, s->sockets.n_dns, &dns);
+    sockets_text(s->sockets.registry, s->sockets.n_registry, &registry);
+    log_event(LOG_LEVEL_INFO, "ready", "version", PACKAGE_VERSION, "dns", buf_cstr(&dns), "registry",
+              buf_cstr(&registry), "workers", LOG_NUM(s->n_workers), "store", s->store_vtable->name, "pid",
+              LOG_NUM(getpid()), NULL);
+    supervisor_tell("READY=1");
+    if (fd >= 0) {
+        buf_puts(&json, "{\"dns\":");
+        sockets_json(s->sockets.dns, s->sockets.n_dns, &json);
+        buf_puts(&json, ",\"registry\":");
+        sockets_json(s->sockets.registry, s->sockets.n_registry, &json);
+        buf_printf(&json, ",\"pid\":%d}\n", (int)getpid());
+        if (json.failed || write(fd, json.data, json.len) != (ssize_t)json.len) {
+            log_event(LOG_LEVEL_WARN, "ready_fd", "why", strerror(errno), NULL);
+        }
+        close(fd);
+    }
+    buf_fini(&dns);
+    buf_fini(&registry);
+    buf_fini(&json);
+}
+
+void server_run(struct server *s)
+{
+    ev_run(s->loop, 0);
+    on_turn_end(s); /* replies that the signal found half-way */
+    supervisor_tell("STOPPING=1");
+}
+
+/* ── end ── */
+
+static void stop_workers(struct server *s)
+{
+    if (s->is_rcu_registered) {
+        rcu_thread_offline(); /* a worker may wait for nobody while it ends */
+    }
+    for (unsigned i = 0; s->workers != NULL && i < s->n_workers; i++) {
+        worker_free(s->workers[i]);
+    }
+    free(s->workers);
+    if (s->is_rcu_registered) {
+        rcu_thread_online();
+    }
+}
+
+void server_free(struct server *s)
+{
+    stop_workers(s);
+    control_free(s->control);
+    prober_free(s->prober);
+    core_free(s->core);
+    if (s->store != NULL) {
+        s->store_vtable->close(s->store);
+    }
+    changes_free(s->changes);
+    health_free(s->health);
+    publisher_free(s->publisher);
+    registry_free(s->registry);
+    answers_free(s->answers);
+    turn_free(s->turn);
+    if (s->loop != NULL) {
+        ev_signal_stop(s->loop, &s->on_term);
+        ev_signal_stop(s->loop, &s->on_int);
+        ev_signal_stop(s->loop, &s->on_hup);
+        ev_loop_destroy(s->loop);
+    }
+    if (s->is_rcu_registered) {
+        rcu_unregister_thread();
+    }
+    sockets_close(&s->sockets);
+    free(s->id);
+    if (s->first != s->inputs) {
+        inputs_free(s->first);
+    }
+    inputs_free(s->inputs);
+}

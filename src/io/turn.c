@@ -1,0 +1,119 @@
+/* The rhythm of the control thread. libev calls `check` watchers first after a poll and `prepare` watchers last before
+ * the next: the first reads the clocks, the second ends the turn and sets the timer for the next deadline.
+ *
+ * The lease clock moves at most LEASE_CLOCK_STEP_MS per turn, so that a process that was stopped does not wake up to
+ * expire everybody. An idle loop must therefore turn more often than that, or its clock would fall behind. */
+#include "io/turn.h"
+
+#include <stdlib.h>
+#include <urcu-qsbr.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+
+#define SLEEP_MAX_MS (LEASE_CLOCK_STEP_MS * 9 / 10)
+
+struct turn {
+    struct ev_loop *loop;
+    struct turn_hooks hooks;
+    struct ev_prepare prepare;
+    struct ev_check check;
+    struct ev_timer timer;
+    struct ev_async wake;
+    struct lease_clock clock;
+    struct core_time time;
+};
+
+static void on_release(struct ev_loop *loop) EV_NOEXCEPT
+{
+    rcu_thread_offline();
+}
+
+static void on_acquire(struct ev_loop *loop) EV_NOEXCEPT
+{
+    rcu_thread_online();
+}
+
+static void read_clocks(struct turn *t)
+{
+    t->time.mono_ms = clock_mono_ms();
+    t->time.now_ms = lease_clock_advance(&t->clock, t->time.mono_ms);
+    t->time.wall_us = clock_wall_us();
+}
+
+static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
+{
+    read_clocks(CONTAINER_OF(check, struct turn, check));
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    struct turn *t = CONTAINER_OF(prepare, struct turn, prepare);
+    t->hooks.end(t->hooks.arg);
+    uint64_t next_ms = t->hooks.next_ms(t->hooks.arg);
+    uint64_t sleep_ms = next_ms > t->time.now_ms ? next_ms - t->time.now_ms : 0;
+    if (sleep_ms > SLEEP_MAX_MS) {
+        sleep_ms = SLEEP_MAX_MS;
+    }
+    ev_timer_stop(loop, &t->timer);
+    ev_now_update(loop);
+    ev_timer_set(&t->timer, (double)sleep_ms / 1e3, 0);
+    ev_timer_start(loop, &t->timer);
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    /* Only ends the poll; prepare does the work. */
+}
+
+static void on_wake(struct ev_loop *loop, struct ev_async *wake, int events)
+{
+    /* Likewise. */
+}
+
+int turn_new(struct ev_loop *loop, const struct turn_hooks *hooks, struct turn **out)
+{
+    struct turn *t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return ERR_NOMEM;
+    }
+    t->loop = loop;
+    t->hooks = *hooks;
+    lease_clock_init(&t->clock, clock_mono_ms());
+    read_clocks(t);
+    ev_set_loop_release_cb(loop, on_release, on_acquire);
+    ev_prepare_init(&t->prepare, on_prepare);
+    ev_prepare_start(loop, &t->prepare);
+    ev_check_init(&t->check, on_check);
+    ev_set_priority(&t->check, EV_MAXPRI);
+    ev_check_start(loop, &t->check);
+    ev_timer_init(&t->timer, on_timer, 0, 0);
+    ev_async_init(&t->wake, on_wake);
+    ev_async_start(loop, &t->wake);
+    *out = t;
+    return 0;
+}
+
+void turn_free(struct turn *t)
+{
+    if (t == NULL) {
+        return;
+    }
+    ev_prepare_stop(t->loop, &t->prepare);
+    ev_check_stop(t->loop, &t->check);
+    ev_timer_stop(t->loop, &t->timer);
+    ev_async_stop(t->loop, &t->wake);
+    ev_set_loop_release_cb(t->loop, NULL, NULL);
+    free(t);
+}
+
+const struct core_time *turn_time(const struct turn *t)
+{
+    return &t->time;
+}
+
+void turn_wake(void *arg)
+{
+    struct turn *t = arg;
+    ev_async_send(t->loop, &t->wake);
+}
