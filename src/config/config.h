@@ -84,6 +84,7 @@ struct config {
     } registry;
     struct {
         uint32_t max_probes;
+        char *ca_file; /* for https checks; NULL: whom the system trusts */
     } health;
     struct {
         char *type, *path;

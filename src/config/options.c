@@ -162,6 +162,10 @@ const struct option option_table[] = {
     /* ── [health] ── */
     {"health", "max_probes", &option_count, AT(health.max_probes), .value = "256", .min = 1, .max = 10000,
      .help = "Checks that run at the same time at most; the others wait for their turn."},
+    {"health", "ca_file", &option_path, AT(health.ca_file), .value = "", .max = PATH_BYTES, .is_fixed = true,
+     .sample = "/etc/rollcall/ca.pem",
+     .help = "PEM file of those who may sign the certificates that https checks meet, in place of those that the system "
+             "trusts."},
 
     /* ── [store] ── */
     {"store", "type", &option_word, AT(store.type), .value = "memory", .words = store_words, .is_fixed = true,
@@ -191,9 +195,10 @@ const struct option option_table[] = {
     {"script", "user", &option_text, SCRIPT_AT(user), .value = "", .max = 31, .sample = "nobody",
      .help = "The user that runs it. Without it the user of the server."},
     {"script", "timeout", &option_duration, SCRIPT_AT(timeout_ms), .value = "10s", .min = 100 * MS, .max = H,
-     .help = "The time it may take, unless the check itself gives a timeout. Then it is killed, and the check has failed."},
-    {"script", "output_max", &option_size, SCRIPT_AT(output_max), .value = "4k", .max = M,
-     .help = "Bytes of its output that are read at most."},
+     .help = "The time it may take; a check can ask for less. Then it is killed with all that it started, and the check has "
+             "failed."},
+    {"script", "output_max", &option_size, SCRIPT_AT(output_max), .value = "64k", .min = K, .max = M,
+     .help = "Bytes that it may write. A script that writes more is killed, and the check has failed. The first line is shown."},
 
     /* ── parts that are not built yet ── */
     UNBUILT("forward", "upstreams"),

@@ -223,6 +223,8 @@ static bool set_job(struct transfer *t, const struct probe_job *job)
     t->open_errno = 0;
     t->why[0] = '\0';
     return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, spec->is_insecure ? 0L : 1L) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, spec->is_insecure ? 0L : 2L) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, is_tcp ? 1L : 0L) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms) == CURLE_OK;
 }

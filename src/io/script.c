@@ -191,9 +191,11 @@ static void on_exit_of(struct ev_loop *loop, ev_io *io, int revents)
 
 /* ── the start ── */
 
-static uint32_t least(uint32_t asked_ms, uint32_t most_ms)
+/* The configuration says how long a script may take; a check may ask for less. */
+static uint32_t timeout_of(const struct script *s, const struct check_spec *spec)
 {
-    return most_ms != 0 && most_ms < asked_ms ? most_ms : asked_ms;
+    bool is_less = spec->timeout_ms != 0 && spec->timeout_ms < s->timeout_ms;
+    return is_less ? spec->timeout_ms : s->timeout_ms;
 }
 
 static void watch(struct job *j)
@@ -250,7 +252,7 @@ int script_start(struct script_runner *r, const struct script *s, const struct p
         .probe = job->probe,
         .pipe = -1,
         .pidfd = -1,
-        .timeout_ms = least(job->spec->timeout_ms, s->timeout_ms),
+        .timeout_ms = timeout_of(s, job->spec),
         .read_max = s->output_max,
     };
     list_init(&j->link);

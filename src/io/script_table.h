@@ -19,7 +19,7 @@ struct script {
     gid_t gid;
     gid_t *groups; /* owned */
     int n_groups;
-    uint32_t timeout_ms; /* the most that a check may ask for; 0: any */
+    uint32_t timeout_ms; /* a check may ask for less */
     uint32_t output_max; /* bytes of output read before the script is killed */
 };
 

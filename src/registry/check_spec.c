@@ -14,7 +14,6 @@
 
 #define DEFAULT_INTERVAL_MS 10000
 #define DEFAULT_TIMEOUT_MS 2000
-#define DEFAULT_SCRIPT_TIMEOUT_MS 10000
 #define TIMEOUT_MAX_MS (10 * 60 * 1000)
 #define REMOVE_MAX_MS (7 * 24 * 3600 * 1000)
 
@@ -24,21 +23,22 @@
 
 /* ── the words after the first: key=value ── */
 
-enum option_key { KEY_INTERVAL, KEY_TIMEOUT, KEY_RISE, KEY_FALL, KEY_EXPECT, KEY_REMOVE, N_KEYS };
+enum option_key { KEY_INTERVAL, KEY_TIMEOUT, KEY_RISE, KEY_FALL, KEY_EXPECT, KEY_INSECURE, KEY_REMOVE, N_KEYS };
 
 static const struct option_row {
     const char *key;
     unsigned types;          /* bits of the types that know it */
-    bool is_duration;        /* else a plain number */
+    enum { VALUE_NUMBER, VALUE_DURATION, VALUE_YES } kind;
     uint64_t min, max;       /* ms of a duration */
     const char *right;       /* what would be right */
 } option_rows[N_KEYS] = {
-    [KEY_INTERVAL] = {"interval", PROBED, true, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, "a duration from 100ms to 24h"},
-    [KEY_TIMEOUT] = {"timeout", PROBED, true, 10, TIMEOUT_MAX_MS, "a duration from 10ms to 10m"},
-    [KEY_RISE] = {"rise", PROBED, false, 1, 100, "a number from 1 to 100"},
-    [KEY_FALL] = {"fall", PROBED, false, 1, 100, "a number from 1 to 100"},
-    [KEY_EXPECT] = {"expect", BIT(CHECK_HTTP) | BIT(CHECK_HTTPS), false, 100, 599, "an HTTP status from 100 to 599"},
-    [KEY_REMOVE] = {"remove", PROBED | BIT(CHECK_TTL), true, 1000, REMOVE_MAX_MS, "a duration from 1s to 7d"},
+    [KEY_INTERVAL] = {"interval", PROBED, VALUE_DURATION, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, "a duration from 100ms to 24h"},
+    [KEY_TIMEOUT] = {"timeout", PROBED, VALUE_DURATION, 10, TIMEOUT_MAX_MS, "a duration from 10ms to 10m"},
+    [KEY_RISE] = {"rise", PROBED, VALUE_NUMBER, 1, 100, "a number from 1 to 100"},
+    [KEY_FALL] = {"fall", PROBED, VALUE_NUMBER, 1, 100, "a number from 1 to 100"},
+    [KEY_EXPECT] = {"expect", BIT(CHECK_HTTP) | BIT(CHECK_HTTPS), VALUE_NUMBER, 100, 599, "an HTTP status from 100 to 599"},
+    [KEY_INSECURE] = {"insecure", BIT(CHECK_HTTPS), VALUE_YES, 1, 1, "yes"},
+    [KEY_REMOVE] = {"remove", PROBED | BIT(CHECK_TTL), VALUE_DURATION, 1000, REMOVE_MAX_MS, "a duration from 1s to 7d"},
 };
 
 static bool parse_plain(const char *text, uint64_t *out)
@@ -54,6 +54,20 @@ static bool parse_plain(const char *text, uint64_t *out)
     }
     *out = n;
     return true;
+}
+
+static bool parse_value(const struct option_row *row, const char *text, uint64_t *out)
+{
+    switch (row->kind) {
+    case VALUE_NUMBER:
+        return parse_plain(text, out);
+    case VALUE_DURATION:
+        return duration_parse(text, out) == 0;
+    case VALUE_YES:
+        *out = 1;
+        return strcmp(text, "yes") == 0;
+    }
+    return false;
 }
 
 /* "interval, timeout, rise": the keys that a type knows. */
@@ -79,8 +93,7 @@ static int parse_option(enum check_type type, char *word, uint64_t values[N_KEYS
             continue;
         if (values[i] != 0)
             return err_set(e, ERR_BADARG, "check: %s is given twice", row->key);
-        bool is_good = row->is_duration ? duration_parse(value, &values[i]) == 0 : parse_plain(value, &values[i]);
-        if (!is_good || values[i] < row->min || values[i] > row->max)
+        if (!parse_value(row, value, &values[i]) || values[i] < row->min || values[i] > row->max)
             return err_set(e, ERR_BADARG, "check: %s=%.32s: %s is expected", row->key, value, row->right);
         return 0;
     }
@@ -212,14 +225,14 @@ static int fold_text(const char *text, char out[CHECK_SPEC_TEXT_MAX], struct err
 
 static void set_values(struct check_spec *s, const uint64_t values[N_KEYS])
 {
-    uint64_t fallback_ms = s->type == CHECK_SCRIPT ? DEFAULT_SCRIPT_TIMEOUT_MS : DEFAULT_TIMEOUT_MS;
     s->interval_ms = (uint32_t)(values[KEY_INTERVAL] != 0 ? values[KEY_INTERVAL] : DEFAULT_INTERVAL_MS);
-    if (s->type != CHECK_SCRIPT && fallback_ms > s->interval_ms)
-        fallback_ms = s->interval_ms;
-    s->timeout_ms = (uint32_t)(values[KEY_TIMEOUT] != 0 ? values[KEY_TIMEOUT] : fallback_ms);
+    s->timeout_ms = (uint32_t)values[KEY_TIMEOUT];
+    if (s->timeout_ms == 0 && s->type != CHECK_SCRIPT)
+        s->timeout_ms = s->interval_ms < DEFAULT_TIMEOUT_MS ? s->interval_ms : DEFAULT_TIMEOUT_MS;
     s->rise = (uint16_t)(values[KEY_RISE] != 0 ? values[KEY_RISE] : 2);
     s->fall = (uint16_t)(values[KEY_FALL] != 0 ? values[KEY_FALL] : 3);
     s->expect = (uint16_t)values[KEY_EXPECT];
+    s->is_insecure = values[KEY_INSECURE] != 0;
     s->remove_ms = (uint32_t)values[KEY_REMOVE];
 }
 

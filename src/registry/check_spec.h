@@ -27,11 +27,12 @@ struct check_spec {
     uint16_t expect;        /* http(s): the status that passes; 0: not given, 200 */
     uint16_t rise, fall;    /* 1..100; defaults 2 and 3 */
     uint32_t interval_ms;   /* default 10 s; of a ttl check: the silence that makes it critical */
-    uint32_t timeout_ms;    /* default min(interval, 2 s); 10 s for scripts */
+    uint32_t timeout_ms;    /* default min(interval, 2 s). Scripts: 0 if not given, the script's own (config_script) */
     uint32_t remove_ms;     /* critical for that long: deregistered; 0: never */
     char host[CHECK_HOST_MAX];          /* "" : the instance's address. IPv6 without brackets */
     char path[CHECK_PATH_MAX];          /* http(s): begins with '/'; grpc: the service, may be "" */
     char script[CHECK_SCRIPT_NAME_MAX + 1];
+    bool is_insecure; /* https: the certificate is not verified (insecure=yes); here it costs no padding */
     char text[CHECK_SPEC_TEXT_MAX];     /* as given, blanks trimmed and folded to one: two specs are the
                                            same check when their texts are equal */
 };

@@ -45,7 +45,7 @@ uint64_t bench_start(struct probe_bench *b, struct check_spec spec)
 {
     uint64_t probe = ++b->last_probe;
     assert_true(probe < BENCH_RESULTS_MAX);
-    if (spec.timeout_ms == 0)
+    if (spec.timeout_ms == 0 && spec.type != CHECK_SCRIPT)
         spec.timeout_ms = 4000;
     b->specs[probe] = spec;
     struct probe_job job = {

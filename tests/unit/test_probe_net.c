@@ -382,6 +382,11 @@ static void https_verifies_the_certificate(void **state)
     const struct bench_result *r = bench_probe(&strangers, s);
     assert_int_equal(r->status, CHECK_CRITICAL);
     assert_non_null(strstr(r->output, "self-signed certificate"));
+    struct check_spec trusting = s;
+    trusting.is_insecure = true;
+    bench_expect(&strangers, trusting, CHECK_PASSING, "HTTP 200");
+    r = bench_probe(&strangers, s); /* not over the connection of the trusting one */
+    assert_int_equal(r->status, CHECK_CRITICAL);
     bench_fini(&strangers);
 
     bench_init(&friends, (struct prober_options){.ca_file = server.cert});

@@ -70,6 +70,7 @@ static struct config_script *add(struct fixture *f, const char *name, const char
     snprintf(s->name, sizeof(s->name), "%s", name);
     s->command = path;
     s->output_max = 65536;
+    s->timeout_ms = 10000;
     f->n++;
     struct err e;
     if (prober_set_scripts(f->bench.prober, f->scripts, f->n, &e) != 0)
@@ -181,6 +182,9 @@ static void configuration_bounds_the_timeout(void **state)
     assert_int_equal(prober_set_scripts(f->bench.prober, f->scripts, f->n, NULL), 0);
     struct check_spec s = script("slow");
     s.timeout_ms = 4000;
+    bench_expect(&f->bench, s, CHECK_CRITICAL, "timeout after 50ms");
+    ev_run(f->bench.loop, EVRUN_ONCE);
+    s.timeout_ms = 0; /* not given */
     bench_expect(&f->bench, s, CHECK_CRITICAL, "timeout after 50ms");
     ev_run(f->bench.loop, EVRUN_ONCE);
 }
