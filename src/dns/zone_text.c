@@ -90,7 +90,7 @@ static int take_line(struct zone_text *t)
 {
     size_t depth = 0, opened_line = 0;
     int rc = 0;
-    while (rc == 0) {
+    while (rc == 0 && !t->record.failed) {
         char c = peek(t);
         if (c == '\n' && t->at == t->end && depth > 0)
             return problem(t, opened_line, "a parenthesis is opened but never closed");
@@ -146,7 +146,7 @@ int zone_text_next(struct zone_text *t)
         int rc = take_line(t);
         if (rc != 0)
             return rc;
-        if (t->record.failed && t->record.len > ZONE_LINE_MAX / 2)
+        if (t->record.failed && t->record.len == ZONE_LINE_MAX)
             return problem(t, t->record_line, "a record is too long; its data has at most 65535 bytes");
         if (t->record.failed)
             return ERR_NOMEM;

@@ -363,6 +363,15 @@ static void test_the_longest_record(void **state)
             assert_int_equal(z->rrsets[0].rdata[0].len, 65535);
         zone_free(z);
     }
+    strcpy(text, "a TXT");
+    memset(text + 5, 't', 300 * 256);
+    for (int i = 0; i < 300; i++)
+        text[5 + i * 256] = ' '; /* 300 strings of 255 bytes */
+    text[5 + 300 * 256] = '\0';
+    struct zone *none = NULL;
+    struct err too_much;
+    assert_int_equal(parse(text, &none, &too_much), ERR_FORMAT);
+    assert_non_null(strstr(too_much.text, "over 65000 characters"));
     memset(text, 'a', 199999);
     text[199999] = '\0';
     struct zone *z = NULL;
