@@ -250,7 +250,8 @@ static int make_parts(struct server *s, struct err *e)
     if (s->loop == NULL || turn_new(s->loop, &hooks, &s->turn) != 0) {
         return ERR_NOMEM;
     }
-    struct prober_options prober = {.loop = s->loop, .done = on_probe_done, .arg = s};
+    struct prober_options prober = {
+        .loop = s->loop, .ca_file = s->inputs->config->health.ca_file, .done = on_probe_done, .arg = s};
     int rc = set_id(s);
     if (rc == 0) {
         rc = open_store(s, e);
