@@ -51,7 +51,7 @@ def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if report.failed:
         for s in getattr(item, "rollcall_servers", []) + getattr(item.getparent(pytest.Module), "rollcall_servers", []):
-            report.sections.append((f"log of {' '.join(s.command)}", "\n".join(s.log().splitlines()[-200:])))
+            report.sections.append((f"log of {' '.join(s.command)}", "\n".join(s.log().splitlines()[-40:])))
 
 
 def server_factory(node):

@@ -73,7 +73,7 @@ def test_unknown_options_are_ignored(world):
 
 
 def test_version_1_is_badvers(world):
-    answer = world.query(NAME, "A", use_edns=1)
+    answer = dns.message.from_wire(world.dns.send_udp(header(ar=1) + question() + opt(version=1)))
     assert answer.rcode() == 16 and answer.edns == 0 and not answer.answer
 
 
@@ -111,7 +111,7 @@ def test_tcp_gives_the_whole_set(world):
 def test_additional_is_cut_without_tc(server):
     s = server()
     for i in range(8):
-        s.call("REGISTER", "edge", f"10.1.0.{i + 1}", 80, "ID", f"{'i' * 30}-{i}")
+        s.call("REGISTER", "edge", f"10.1.0.{i + 1}", 80, "ID", f"instance-{i}")
     answer = s.query("edge.service.local", "SRV")
     assert len(records(answer, "SRV")) == 8 and "tc" not in flags(answer)
     assert len(answer.additional) < 8
@@ -120,7 +120,8 @@ def test_additional_is_cut_without_tc(server):
 
 def test_dig_falls_back_to_tcp(world):
     assert len(world.dns.dig("big.service.local", "SRV", "+short").splitlines()) == 60
-    assert len(world.dns.kdig("big.service.local", "SRV", "+short").splitlines()) == 60
+    kdig = world.dns.kdig("big.service.local", "SRV", "+short")
+    assert "truncated reply" in kdig and kdig.count(".big.service.local.") == 60
 
 
 def test_max_answers_is_complete_not_truncated(server):
