@@ -232,7 +232,11 @@ static int domains_set(const struct option *row, const char *value, void *base, 
 
 static bool domains_is_equal(const struct option *row, const void *a, const void *b)
 {
-    return list_is_equal(row, a, b, sizeof(struct dns_name));
+    const struct config *x = a, *y = b;
+    bool is_equal = x->dns.n_domains == y->dns.n_domains;
+    for (size_t i = 0; is_equal && i < x->dns.n_domains; i++)
+        is_equal = dns_name_is_equal(&x->dns.domains[i], &y->dns.domains[i]);
+    return is_equal;
 }
 
 /* ── files: an empty place in the list is NULL, the places are those of another list ── */

@@ -156,7 +156,7 @@ static int file_read(const char *path, struct buf *text, struct err *e)
         return file_fail(path, "open", e);
     char block[4096];
     size_t n;
-    while ((n = fread(block, 1, sizeof(block), file)) > 0)
+    while (!text->failed && (n = fread(block, 1, sizeof(block), file)) > 0)
         buf_append(text, block, n);
     int rc = ferror(file) ? file_fail(path, "read", e) : 0;
     fclose(file);
