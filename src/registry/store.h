@@ -65,5 +65,7 @@ extern const struct store_vtable store_memory;
 
 /* By its configured name, NULL if there is none. */
 const struct store_vtable *store_find(const char *name);
+/* Each store there is: index 0 and on, NULL after the last. */
+const struct store_vtable *store_at(size_t index);
 
 #endif
