@@ -152,16 +152,6 @@ static void plan_drop(struct health *h, struct instance *i)
     i->health = NULL;
 }
 
-/* Every check is due now, whatever was planned for it. */
-static void plan_start(struct health *h, struct plan *plan, uint64_t now_ms)
-{
-    for (uint16_t k = 0; k < plan->n_slots; k++) {
-        slot_clear(h, &plan->slots[k]);
-        if (plan->instance->check_specs[k].type != CHECK_TTL)
-            wheel_arm(&h->wheel, &plan->slots[k].timer, now_ms);
-    }
-}
-
 static bool has_probes(const struct instance *i)
 {
     for (uint16_t k = 0; k < i->n_checks; k++)
@@ -170,7 +160,7 @@ static bool has_probes(const struct instance *i)
     return false;
 }
 
-/* Makes the plan fit the checks that the instance has now. Nothing to do in all but a few cases. */
+/* Makes the plan fit the checks and the address that the instance has now: another epoch when either is another one. */
 static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
 {
     const struct plan *old = i->health;
@@ -189,10 +179,11 @@ static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
         wheel_entry_init(&plan->slots[k].timer);
         list_init(&plan->slots[k].waiting);
         plan->slots[k].plan = plan;
+        if (i->check_specs[k].type != CHECK_TTL)
+            wheel_arm(&h->wheel, &plan->slots[k].timer, now_ms); /* the first probe at once */
     }
     list_push(&h->plans, &plan->link);
     i->health = plan;
-    plan_start(h, plan, now_ms);
     return 0;
 }
 
@@ -203,15 +194,6 @@ static int service_sync(struct health *h, struct service *s, uint64_t now_ms)
         if (plan_sync(h, CONTAINER_OF(at, struct instance, link), now_ms) != 0)
             rc = ERR_NOMEM;
     return rc;
-}
-
-/* The same checks at another place: what was learnt or is being learnt about the old place is of no use. */
-static bool has_moved(const struct description *a, const struct description *b)
-{
-    if (a == NULL || b == NULL)
-        return false;
-    return a->port != b->port || a->has_v4 != b->has_v4 || a->has_v6 != b->has_v6 ||
-           memcmp(a->v4, b->v4, sizeof(a->v4)) != 0 || memcmp(a->v6, b->v6, sizeof(a->v6)) != 0;
 }
 
 int health_effect(struct health *h, const struct effect *x, uint64_t now_ms)
@@ -225,12 +207,7 @@ int health_effect(struct health *h, const struct effect *x, uint64_t now_ms)
         plan_drop(h, i);
         return 0;
     }
-    const struct plan *before = i->health;
-    int rc = plan_sync(h, i, now_ms);
-    bool is_kept = rc == 0 && before != NULL && i->health == before;
-    if (is_kept && x->u.change.kind == CHANGE_REPLACED && has_moved(x->u.change.old_desc, x->u.change.new_desc))
-        plan_start(h, i->health, now_ms);
-    return rc;
+    return plan_sync(h, i, now_ms);
 }
 
 int health_resync(struct health *h, const struct registry *r, uint64_t now_ms)

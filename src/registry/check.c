@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/utf8.h"
 
 static enum check_status decide(const struct check_state *c, const struct check_spec *spec, enum check_status result,
                                 bool decides_at_once)
@@ -45,40 +46,31 @@ bool check_step(struct check_state *c, const struct check_spec *spec, enum check
     return true;
 }
 
-/* Bytes of the well-formed UTF-8 sequence at `s` (RFC 3629), 0 if it is malformed. */
-static size_t utf8_len(const unsigned char *s)
+/* One character of `text` as it is kept: itself, or '?' for what is no text. Returns the bytes of `text` that it stands for. */
+static size_t clean_char(const char *text, size_t left, const char **out, size_t *len)
 {
-    if (s[0] < 0x80)
-        return 1;
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool is_outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f); /* surrogates, above U+10FFFF */
-    return is_overlong || is_outside ? 0 : n;
+    size_t n = utf8_char_len((const uint8_t *)text, left);
+    unsigned char first = (unsigned char)*text;
+    bool is_text = n > 0 && (first >= ' ' || first == '\n' || first == '\t') && first != 0x7f;
+    *out = is_text ? text : "?";
+    *len = is_text ? n : 1;
+    return n > 0 ? n : 1;
 }
 
 int check_output_copy(const char *text, char **out)
 {
-    *out = NULL;
     char made[CHECK_OUTPUT_MAX];
-    size_t len = 0;
-    const unsigned char *at = (const unsigned char *)text;
-    while (text != NULL && *at != '\0') {
-        size_t n = utf8_len(at);
-        bool is_text = n > 0 && (*at >= ' ' || *at == '\n' || *at == '\t') && *at != 0x7f;
-        size_t taken = n > 0 ? n : 1;
-        if (len + (is_text ? n : 1) >= sizeof(made))
+    size_t len = 0, left = text != NULL ? strnlen(text, CHECK_OUTPUT_MAX) : 0;
+    *out = NULL;
+    while (left > 0) {
+        const char *clean;
+        size_t n, taken = clean_char(text, left, &clean, &n);
+        if (len + n >= sizeof(made))
             break;
-        if (is_text)
-            memcpy(made + len, at, n);
-        else
-            made[len] = '?';
-        len += is_text ? n : 1;
-        at += taken;
+        memcpy(made + len, clean, n);
+        len += n;
+        text += taken;
+        left -= taken;
     }
     while (len > 0 && (made[len - 1] == '\n' || made[len - 1] == ' '))
         len--;

@@ -7,10 +7,7 @@
  * instance is busy: only the memory moves, and the completion looks at the state again. */
 #include "registry/private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#include "base/duration.h"
 
 void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t now_ms)
 {
@@ -79,23 +76,6 @@ static void feed(struct entry *e, size_t i, enum check_status status, bool decid
     c->output = output;
 }
 
-/* ttl checks that have been silent for too long. ERR_NOMEM: some may be left, the rest is done. */
-int checks_lapse(struct entry *e, uint64_t now_ms)
-{
-    for (size_t i = 0; i < e->pub.n_checks; i++) {
-        char duration[DURATION_TEXT_MAX], text[64], *output;
-        if (e->pub.checks[i].silent_ms > now_ms)
-            continue;
-        snprintf(text, sizeof(text), "no report for %s", duration_format(e->pub.check_specs[i].interval_ms, duration));
-        int rc = check_output_copy(text, &output);
-        if (rc != 0)
-            return rc;
-        feed(e, i, CHECK_CRITICAL, true, output, now_ms);
-        e->pub.checks[i].silent_ms = UINT64_MAX;
-    }
-    return 0;
-}
-
 static struct entry *find_probed(const struct registry *r, const struct event *ev)
 {
     struct service_entry *s = service_find(r, ev->service);
@@ -131,17 +111,23 @@ int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
     return 0;
 }
 
-/* ── REPORT ── */
+/* ── REPORT and silence ── */
 
-static size_t count_ttl(const struct entry *e)
+/* The ttl checks that are silent at `until_ms`; all of them at UINT64_MAX. */
+static bool is_silent(const struct entry *e, size_t i, uint64_t until_ms)
+{
+    return e->pub.check_specs[i].type == CHECK_TTL && e->pub.checks[i].silent_ms <= until_ms;
+}
+
+static size_t count_silent(const struct entry *e, uint64_t until_ms)
 {
     size_t n = 0;
     for (size_t i = 0; i < e->pub.n_checks; i++)
-        n += e->pub.check_specs[i].type == CHECK_TTL;
+        n += is_silent(e, i, until_ms);
     return n;
 }
 
-/* One copy of the note for each ttl check, or ERR_NOMEM and none. */
+/* One copy of the note for each of n checks, or ERR_NOMEM and none. */
 static int copy_notes(const char *note, size_t n, char ***out)
 {
     char **notes = calloc(n, sizeof(*notes));
@@ -159,35 +145,40 @@ static int copy_notes(const char *note, size_t n, char ***out)
     return 0;
 }
 
-static int feed_ttl(struct entry *e, size_t n_ttl, const struct op *op, uint64_t now_ms)
+/* A status for each of those checks, or ERR_NOMEM and nothing has changed. */
+static int feed_silent(struct entry *e, uint64_t until_ms, enum check_status status, const char *note, uint64_t now_ms)
 {
     char **notes;
-    int rc = copy_notes(op->note, n_ttl, &notes);
+    int rc = copy_notes(note, count_silent(e, until_ms), &notes);
     if (rc != 0)
         return rc;
+    bool has_reported = until_ms == UINT64_MAX;
     for (size_t i = 0, at = 0; i < e->pub.n_checks; i++) {
-        const struct check_spec *spec = &e->pub.check_specs[i];
-        if (spec->type != CHECK_TTL)
+        if (!is_silent(e, i, until_ms))
             continue;
-        feed(e, i, op->status, true, notes[at++], now_ms);
-        e->pub.checks[i].silent_ms = now_ms + spec->interval_ms;
+        feed(e, i, status, true, notes[at++], now_ms);
+        e->pub.checks[i].silent_ms = has_reported ? now_ms + e->pub.check_specs[i].interval_ms : UINT64_MAX;
     }
     free(notes);
     return 0;
 }
 
+int checks_lapse(struct entry *e, uint64_t now_ms)
+{
+    return count_silent(e, now_ms) == 0 ? 0 : feed_silent(e, now_ms, CHECK_CRITICAL, "no report in time", now_ms);
+}
+
 int report_start(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    size_t n_ttl = count_ttl(e);
     if (!entry_is_registered(e)) {
         reply_error(r, out, op->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", e->folded,
                     e->pub.service->name);
-    } else if (n_ttl == 0) {
+    } else if (count_silent(e, UINT64_MAX) == 0) {
         reply_error(r, out, op->request, ERR_BADARG, "instance \"%s\" has no ttl check to report to; register it with CHECK \"ttl 15s\"",
                     e->pub.desc->id);
     } else {
-        int rc = feed_ttl(e, n_ttl, op, now_ms);
+        int rc = feed_silent(e, UINT64_MAX, op->status, op->note, now_ms);
         if (rc != 0)
             return rc;
         op->state = entry_wanted_state(e);

@@ -100,8 +100,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* When the entry has something to do by itself; while it is busy, nothing: its completion looks at everything. */
-static uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms)
+uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms)
 {
     if (e->busy != NULL)
         return UINT64_MAX;

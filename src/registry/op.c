@@ -181,16 +181,17 @@ static bool has_wish(const struct entry *e, uint64_t now_ms, enum op_cause *caus
 static int propose(struct registry *r, struct entry *e, struct op **spare, uint64_t now_ms, struct effects *out)
 {
     enum op_cause cause;
-    int rc = checks_lapse(e, now_ms);
+    int rc = 0;
+    if (entry_due_ms(e, now_ms) > now_ms)
+        return 0;
+    if (*spare == NULL)
+        rc = op_new(OP_STATE, e, 0, spare);
+    if (rc == 0)
+        rc = checks_lapse(e, now_ms);
     if (rc != 0 || !has_wish(e, now_ms, &cause))
         return rc;
     struct op *op = *spare;
     *spare = NULL;
-    if (op == NULL) {
-        rc = op_new(cause, e, 0, &op);
-        if (rc != 0)
-            return rc;
-    }
     op->cause = cause;
     op->state = cause == OP_STATE ? entry_wanted_state(e) : e->pub.state;
     op->is_draining = e->pub.is_draining;

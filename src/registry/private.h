@@ -189,6 +189,8 @@ int renew_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
 uint64_t lease_end(const struct registry *r, const struct entry *e, bool is_cut, uint64_t now_ms);
 void lease_renew(struct registry *r, struct entry *e, bool is_cut, uint64_t now_ms, struct effects *out);
 int time_event(struct registry *r, uint64_t now_ms, struct effects *out) MUST_CHECK;
+/* When the entry has something to do by itself; while it is busy, never: its completion looks at everything. */
+uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms);
 void entry_arm(struct registry *r, struct entry *e, uint64_t now_ms);
 
 /* session.c */
@@ -202,6 +204,7 @@ enum instance_state health_state(const struct check_state *checks, size_t n);
 enum instance_state entry_wanted_state(const struct entry *e);
 uint64_t checks_due_ms(const struct entry *e); /* the next silence of a ttl check */
 uint64_t remove_due_ms(const struct entry *e); /* when a `remove=` is over */
+/* Makes ttl checks critical that have been silent for too long. ERR_NOMEM: nothing has changed. */
 int checks_lapse(struct entry *e, uint64_t now_ms) MUST_CHECK;
 int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t now_ms);

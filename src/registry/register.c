@@ -309,5 +309,6 @@ void put_apply(struct registry *r, struct op *op, const struct event *ev, uint64
         ->u.change.old_desc = old_desc;
     r->counts.registers += op->cause == OP_REGISTER;
     r->counts.renews += op->cause == OP_RENEW;
+    r->counts.state_changes += is_same;
     reply_registered(r, op, out);
 }
