@@ -35,5 +35,5 @@ uint64_t hash_bytes(const void *data, size_t len, uint64_t key)
         p += sizeof(last);
         left -= sizeof(last);
     }
-    return hash_mix(h ^ secret, HASH_C1 ^ len);
+    return hash_mix(h ^ secret, HASH_C1);
 }

@@ -129,7 +129,8 @@ static bool find_next(const struct wheel *w, struct slot_pos *out)
     return true;
 }
 
-/* Forgets the bits of slots that time has passed: they are empty, and would be looked at again a turn later. */
+/* Forgets the bits of the slots that time passes on its way to `tick`, and of those it is in: they are empty, and would
+ * be looked behind a turn later. */
 static void clear_used(struct wheel *w, uint64_t tick)
 {
     uint64_t differs = tick ^ w->tick;
@@ -141,7 +142,7 @@ static void clear_used(struct wheel *w, uint64_t tick)
         size_t upto = (tick >> (level * LEVEL_BITS)) & (WHEEL_SLOTS - 1);
         for (size_t i = 0; i < upto / 64; i++)
             w->used[level][i] = 0;
-        w->used[level][upto / 64] &= ~UINT64_C(0) << (upto % 64);
+        w->used[level][upto / 64] &= ~UINT64_C(0) << (upto % 64) << 1;
     }
 }
 
@@ -154,8 +155,6 @@ static void expire_slot(struct wheel *w, const struct slot_pos *at)
     list_splice(&moved, from);
     clear_used(w, at->tick);
     w->tick = at->tick;
-    if (at->level < WHEEL_LEVELS)
-        w->used[at->level][at->slot / 64] &= ~(UINT64_C(1) << (at->slot % 64));
     while (!list_is_empty(&moved)) {
         struct list *node = moved.next;
         list_remove(node);

@@ -231,7 +231,6 @@ static const struct zone_rrset *next_link(const struct zone *z, const struct zon
 {
     struct dns_name target = {.len = (uint8_t)set->rdata[0].len};
     memcpy(target.wire, set->rdata[0].wire, target.len);
-    dns_name_fold_exact(&target);
     return zone_find(z, &target, DNS_CNAME);
 }
 

@@ -43,7 +43,7 @@ static void test_grows_at_every_length(void **state)
     struct buf b;
     buf_init(&b, 0);
     for (size_t i = 0; i < 5000; i++) {
-        if (i % 2 == 0)
+        if (i < 2000 || i % 2 == 0)
             buf_printf(&b, "%c", (char)('a' + i % 26));
         else
             buf_putc(&b, (char)('a' + i % 26));

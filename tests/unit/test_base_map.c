@@ -22,10 +22,13 @@ struct item {
 
 static struct item *find(const struct map *m, unsigned key, uint64_t hash)
 {
-    for (struct map_node *n = map_first(m, hash); n != NULL; n = map_next(n))
+    struct item *found = NULL;
+    for (struct map_node *n = map_first(m, hash); n != NULL; n = map_next(n)) {
+        assert_true(n->hash == hash);
         if (CONTAINER_OF(n, struct item, node)->key == key)
-            return CONTAINER_OF(n, struct item, node);
-    return NULL;
+            found = CONTAINER_OF(n, struct item, node);
+    }
+    return found;
 }
 
 /* Hashes with few distinct values: equal hashes, and equal buckets with other hashes, both occur all the time. */

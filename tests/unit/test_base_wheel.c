@@ -196,6 +196,31 @@ static void test_far_entry_after_an_older_far_one_was_disarmed(void **state)
     assert_ptr_equal(wheel_pop(&w, 6 * turn_ms + 80), &e);
 }
 
+static bool is_any_used(const struct wheel *w)
+{
+    uint64_t any = 0;
+    for (size_t level = 0; level < WHEEL_LEVELS; level++)
+        for (size_t i = 0; i < WHEEL_SLOTS / 64; i++)
+            any |= w->used[level][i];
+    return any != 0;
+}
+
+/* The bits of disarmed entries do not pile up: every turn would look behind all of them. */
+static void test_passed_slots_are_forgotten(void **state)
+{
+    struct wheel w;
+    struct wheel_entry e;
+    wheel_init(&w, 0);
+    wheel_entry_init(&e);
+    for (uint64_t span_ms = WHEEL_TICK_MS; span_ms < YEAR_MS / 4; span_ms *= 3) {
+        wheel_arm(&w, &e, w.now_ms + span_ms);
+        wheel_disarm(&w, &e);
+        assert_true(is_any_used(&w));
+        assert_null(wheel_pop(&w, w.now_ms + span_ms + WHEEL_TICK_MS));
+        assert_false(is_any_used(&w));
+    }
+}
+
 static void test_the_end_of_time(void **state)
 {
     struct wheel w;
@@ -242,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_time_does_not_go_back),
         cmocka_unit_test(test_disarm_of_a_due_entry),
         cmocka_unit_test(test_far_entry_after_an_older_far_one_was_disarmed),
+        cmocka_unit_test(test_passed_slots_are_forgotten),
         cmocka_unit_test(test_the_end_of_time),
         cmocka_unit_test(test_a_million_entries),
     };

@@ -124,6 +124,12 @@ static void test_len_of_foreign_bytes(void **state)
         big[i] = i % 2 == 0 ? 1 : 'a';
     big[298] = 0;
     assert_int_equal(dns_name_len(big, sizeof(big)), 0);
+    big[0] = 63;
+    big[64] = 0;
+    assert_int_equal(dns_name_len(big, sizeof(big)), 65);
+    big[0] = 64;
+    big[65] = 0;
+    assert_int_equal(dns_name_len(big, sizeof(big)), 0);
 }
 
 static void test_folding(void **state)

@@ -121,8 +121,9 @@ static void test_presentation(void **state)
                              "c.service.local. class1 TXT \"; no comment (\" ( \"b\"\n"
                              ") c\n"
                              "@ A 10.0.0.9\n"
-                             "d\\.e A 10.0.0.4");
-    assert_int_equal(z->n, 5);
+                             "d\\.e A 10.0.0.4\n"
+                             "f\\. A 10.0.0.5");
+    assert_int_equal(z->n, 6);
     const struct zone_rrset *www = find(z, "www.service.local", DNS_A);
     assert_non_null(www);
     assert_int_equal(www->n, 3);
@@ -138,6 +139,7 @@ static void test_presentation(void **state)
     assert_memory_equal(c->rdata[0].wire, "\16; no comment (\1b\1c", 19);
     assert_non_null(find(z, "service.local", DNS_A));
     assert_non_null(find(z, "d\\.e.service.local", DNS_A));
+    assert_non_null(find(z, "f\\..service.local", DNS_A)); /* an escaped dot ends no name */
     assert_null(find(z, "www.service.local", DNS_AAAA));
     assert_null(find(z, "nope.service.local", DNS_A));
     assert_memory_equal(z->apex.wire, "\7service\5local", 15);
@@ -204,6 +206,7 @@ static void test_refusals(void **state)
     } rows[] = {
         /* shape of the text */
         {"a A 10.0.0.1\nb TXT ( \"x\"\nc A 10.0.0.2\n", "z:2: a parenthesis is opened"},
+        {"a TXT (\n( x\n", "z:1: a parenthesis is opened"},
         {"a A (\n10.0.0.1 ))\n", "z:2: a parenthesis is closed"},
         {"a TXT \"open\nb A 10.0.0.1\n", "z:1: a quoted string is not closed"},
         {"a TXT \"open", "z:1: a quoted string is not closed"},
@@ -220,6 +223,7 @@ static void test_refusals(void **state)
         {"$TTL 1 2\n", "z:1: $TTL takes one value"},
         {"$TTL x\n", "z:1: 'x' is no TTL"},
         {"$TTL 2147483648\n", "z:1: '2147483648' is no TTL; 0 to 2147483647"},
+        {"$TTL 4000w\n", "z:1: '4000w' is no TTL; 0 to 2147483647"},
         {"$ORIGIN a..b\n", "z:1: name 'a..b': there is an empty label"},
         /* heads */
         {"  A 10.0.0.1\n", "z:1: the first record needs a name"},
@@ -291,6 +295,7 @@ static void test_refusals(void **state)
         {"a TYPE65280 \\# x\n", "z:1: after \\# comes the number of bytes"},
         {"a TYPE65280 \\# 65536 00\n", "z:1: after \\# comes the number of bytes"},
         {"a TYPE65280 \\# 2 abc\n", "z:1: \\# announces 2 bytes, the data has 1 and a half"},
+        {"a TYPE65280 \\# 1 abc\n", "z:1: \\# announces 1 bytes, the data has 1 and a half"},
         {"a TYPE65280 \\# 1 abcd\n", "z:1: \\# announces 1 bytes, the data has 2"},
         {"a TYPE65280 \\# 1 xy\n", "z:1: 'x' is no hexadecimal digit"},
         {"a A \\# 3 0a0000\n", "right would be: 10.0.0.5"},
