@@ -40,7 +40,7 @@ struct body_cut {
     uint8_t *bytes;
 };
 
-static int plan_group(struct body_plan *p, size_t first, size_t n, uint32_t *weights)
+static int plan_group(struct body_plan *p, size_t first, size_t n, bool is_fixed, uint32_t *weights)
 {
     struct group_plan *g = &p->groups[p->n_groups];
     *g = (struct group_plan){.first = first, .n = n};
@@ -48,7 +48,7 @@ static int plan_group(struct body_plan *p, size_t first, size_t n, uint32_t *wei
         const struct body_rr *rr = &p->source->rrs[first + i];
         g->ring_len += RR_FIXED + rr->rdata_len;
         g->extra_len += rr->extra_len;
-        weights[i] = rr->weight;
+        weights[i] = is_fixed ? 1 : rr->weight; /* a fixed order needs no schedule */
     }
     int rc = schedule_init(&g->schedule, weights, (uint32_t)n);
     if (rc == 0)
@@ -75,7 +75,7 @@ static int plan_set(struct body_plan *p, const struct body_set_source *source, u
         size_t end = i + 1;
         while (end < n && rrs[end].priority == rrs[i].priority)
             end++;
-        int rc = plan_group(p, source->first + i, end - i, weights);
+        int rc = plan_group(p, source->first + i, end - i, source->order == ORDER_FIXED, weights);
         if (rc != 0)
             return rc;
         set->n_groups++;

@@ -70,26 +70,41 @@ void pub_lapse_effect(struct publisher *p, const struct instance *i, uint64_t ol
     }
 }
 
+static void look_at_name(struct pub_name *n, const struct instance *i, bool is_served)
+{
+    if (n->owner != NULL || (!is_served && n->has_served))
+        return;
+    n->has_served |= is_served;
+    n->lapse_ms = i->deadline_ms < n->lapse_ms ? i->deadline_ms : n->lapse_ms;
+}
+
+/* Those who are served, or those who are given where nobody of a name is. */
+static void look_at_instances(struct pub_service *s, bool is_served)
+{
+    const struct list *head = &s->service->ordered;
+    for (struct list *at = head->next; at != head; at = at->next) {
+        const struct instance *i = CONTAINER_OF(at, struct instance, link);
+        const struct pub_instance *pi = i->publish;
+        if (instance_state_is_served(i->state) != is_served)
+            continue;
+        look_at_name(s->self, i, is_served);
+        for (size_t k = 1; pi != NULL && k < pi->n; k++)
+            look_at_name(pi->names[k], i, is_served);
+    }
+}
+
 static void look(struct publisher *p, struct pub_service *s)
 {
     s->bound_looked_ms = p->now_ms;
     for (struct map_node *at = map_each(&s->names, NULL); at != NULL; at = map_each(&s->names, at)) {
         struct pub_name *n = CONTAINER_OF(at, struct pub_name, node);
+        n->has_served = false;
         if (n->owner == NULL)
             n->lapse_ms = UINT64_MAX;
     }
-    bool is_all = s->service->policy.on_empty == ON_EMPTY_ALL;
-    const struct list *head = &s->service->ordered;
-    for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct instance, link);
-        const struct pub_instance *pi = i->publish;
-        if (!is_all && !instance_state_is_served(i->state))
-            continue;
-        s->self->lapse_ms = i->deadline_ms < s->self->lapse_ms ? i->deadline_ms : s->self->lapse_ms;
-        for (size_t k = 1; pi != NULL && k < pi->n; k++)
-            if (pi->names[k]->owner == NULL && i->deadline_ms < pi->names[k]->lapse_ms)
-                pi->names[k]->lapse_ms = i->deadline_ms;
-    }
+    look_at_instances(s, true);
+    if (s->service->policy.on_empty == ON_EMPTY_ALL)
+        look_at_instances(s, false);
     for (struct map_node *at = map_each(&s->names, NULL); at != NULL; at = map_each(&s->names, at)) {
         struct pub_name *n = CONTAINER_OF(at, struct pub_name, node);
         if (n->owner == NULL)

@@ -31,6 +31,7 @@ struct pub_name {
     enum pub_kind kind;
     bool is_udp;             /* PUB_PORT */
     struct instance *owner;  /* PUB_LABEL: the instance with this id; NULL: only a tag */
+    bool has_served;         /* while publish_lapse.c looks */
     uint32_t n_carriers;     /* pub_instances that list it */
     uint32_t pick;           /* position of PICK, counts up */
     uint64_t lapse_ms;       /* as published */
