@@ -32,26 +32,45 @@ static const struct registry_options registry_defaults = {
 
 /* ── registry ── */
 
-static void carry_out(struct scene *s)
+/* All effects of a step before the next one, which frees what is gone. Moves what is to be committed to the front. */
+static size_t carry_out_effects(struct scene *s)
 {
+    size_t n_commits = 0;
     for (size_t i = 0; i < s->effects.n; i++) {
-        struct effect x = s->effects.items[i]; /* the step below may move the vector */
-        switch (x.type) {
-        case EFFECT_PERSIST: {
-            struct event ev = {.type = EVENT_COMMITTED, .u.committed = {.ticket = x.u.persist.ticket, .ok = true}};
-            CHECK(registry_step(s->registry, &ev, s->now_ms, &s->effects) == 0);
+        const struct effect *x = &s->effects.items[i];
+        switch (x->type) {
+        case EFFECT_PERSIST:
+            s->effects.items[n_commits++] = *x;
             break;
-        }
         case EFFECT_CHANGE:
         case EFFECT_LEASE:
-            publish_effect(s->publisher, &x);
+            publish_effect(s->publisher, x);
             break;
         case EFFECT_REPLY:
-            s->code = x.u.reply.code;
-            if (x.u.reply.code != 0)
-                fprintf(stderr, "scene: %s\n", x.u.reply.text);
+            s->code = x->u.reply.code;
             break;
         }
+    }
+    return n_commits;
+}
+
+static void carry_out(struct scene *s)
+{
+    size_t n;
+    while ((n = carry_out_effects(s)) > 0) {
+        uint64_t *tickets = malloc(n * sizeof(*tickets));
+        CHECK(tickets != NULL);
+        for (size_t i = 0; i < n; i++)
+            tickets[i] = s->effects.items[i].u.persist.ticket;
+        s->effects.n = 0;
+        for (size_t i = 0; i < n; i++) {
+            struct event ev = {.type = EVENT_COMMITTED, .u.committed = {.ticket = tickets[i], .ok = true}};
+            CHECK(registry_step(s->registry, &ev, s->now_ms, &s->effects) == 0);
+            size_t kept = carry_out_effects(s);
+            s->effects.n = 0;
+            CHECK(kept == 0);
+        }
+        free(tickets);
     }
     s->effects.n = 0;
 }
