@@ -86,6 +86,8 @@ static void info_health(void *arg, struct buf *out)
     struct health_counts n;
     health_counts(s->health, &n);
     command_info_line(out, "probes_started", "%" PRIu64, n.started);
+    command_info_line(out, "probes_not_made", "%" PRIu64, n.failed);
+    command_info_line(out, "probes_waiting", "%" PRIu64, n.waiting);
     command_info_line(out, "probes_running", "%" PRIu64, n.running);
     command_info_line(out, "probes_late_max_ms", "%" PRIu64, n.late_max_ms);
 }

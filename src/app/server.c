@@ -22,6 +22,7 @@
 #include "io/privileges.h"
 #include "io/supervisor.h"
 
+#define PROBE_WARN_MS     10000
 #define FILES_BESIDE      512 /* descriptors beside connections and probes */
 #define HOST_NAME_MAX_LEN 256
 
@@ -53,20 +54,35 @@ static void on_changed(void *arg)
     control_changed(((struct server *)arg)->control);
 }
 
-static void on_probe(void *arg, const struct probe_job *job)
+/* What keeps one probe from being made keeps many: one line in a while tells of all. */
+static void warn_of_probe(struct server *s, const char *why)
 {
-    struct server *s = arg;
-    struct err e;
-    if (prober_start(s->prober, job, &e) != 0) {
-        log_event(LOG_LEVEL_WARN, "probe_not_started", "service", job->service, "id", job->id, "why", e.text, NULL);
-        core_probe_done(s->core, job->probe, CHECK_NONE, e.text, turn_time(s->turn));
+    uint64_t now_ms = turn_time(s->turn)->mono_ms;
+    if (s->probe_warned_ms != 0 && now_ms - s->probe_warned_ms < PROBE_WARN_MS) {
+        return;
     }
+    s->probe_warned_ms = now_ms;
+    struct health_counts n;
+    health_counts(s->health, &n);
+    log_event(LOG_LEVEL_WARN, "probe_not_made", "why", why, "so_far", LOG_NUM((long long)n.failed + 1), NULL);
 }
 
 static void on_probe_done(void *arg, uint64_t probe, enum check_status status, const char *output)
 {
     struct server *s = arg;
+    if (status == CHECK_NONE) {
+        warn_of_probe(s, output);
+    }
     core_probe_done(s->core, probe, status, output, turn_time(s->turn));
+}
+
+static void on_probe(void *arg, const struct probe_job *job)
+{
+    struct server *s = arg;
+    struct err e;
+    if (prober_start(s->prober, job, &e) != 0) {
+        on_probe_done(s, job->probe, CHECK_NONE, e.text);
+    }
 }
 
 static void on_turn_end(void *arg)

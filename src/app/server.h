@@ -43,6 +43,7 @@ struct server {
     unsigned n_workers;
     bool is_rcu_registered;
     uint64_t reloads, failed_reloads;
+    uint64_t probe_warned_ms; /* when a probe that could not be made was last told of */
 };
 
 /* Takes `in` over, also when it fails. Opens, drops privileges, starts. The caller frees by server_free in any case. */

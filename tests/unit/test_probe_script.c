@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../lib/heap.h"
 #include "../lib/probe_bench.h"
 #include "base/log.h"
 
@@ -346,6 +347,56 @@ static void user_is_changed_for_good(void **state)
     bench_expect(&f->bench, script("who"), CHECK_PASSING, expected);
 }
 
+/* ── out of memory, injected ── */
+
+static void no_memory_for_a_prober(void **state)
+{
+    struct fixture *f = *state;
+    add(f, "ok", "exit 0");
+    long live = heap_live();
+    unsigned n = 0;
+    for (;; n++) {
+        struct prober_options o = {.loop = f->bench.loop, .ca_file = "/ca", .scripts = f->scripts, .n_scripts = f->n};
+        struct prober *p = NULL;
+        struct err e;
+        heap_fail_at(n);
+        int rc = prober_new(&o, &p, &e);
+        if (!heap_reset()) {
+            assert_int_equal(rc, 0);
+            prober_free(p);
+            break;
+        }
+        assert_int_equal(rc, ERR_NOMEM);
+        assert_int_equal(heap_live(), live);
+    }
+    assert_int_equal(heap_live(), live);
+    assert_true(n >= 6);
+}
+
+static void no_memory_for_a_probe(void **state)
+{
+    struct fixture *f = *state;
+    add(f, "ok", "exit 0");
+    struct check_spec specs[] = {script("ok"), script("nobody"), {.type = CHECK_TCP, .timeout_ms = 100}};
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        long live = heap_live();
+        struct probe_job job = {.probe = 1, .spec = &specs[i], .desc = &f->bench.desc, .service = "web", .id = "w1"};
+        struct err e;
+        unsigned n = 0;
+        for (;; n++) {
+            heap_fail_at(n);
+            int rc = prober_start(f->bench.prober, &job, &e);
+            if (!heap_reset())
+                break;
+            assert_int_equal(rc, ERR_NOMEM);
+            assert_int_equal(heap_live(), live);
+        }
+        assert_true(n >= 1);
+        bench_wait(&f->bench, 1); /* the one that was started in the end */
+    }
+    assert_int_equal(f->bench.n, 3); /* and no other */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -368,6 +419,8 @@ int main(void)
         TEST(prober_free_kills),
         TEST(wrong_sections_are_named),
         TEST(user_is_changed_for_good),
+        TEST(no_memory_for_a_prober),
+        TEST(no_memory_for_a_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
