@@ -100,6 +100,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms)
 {
     if (e->busy != NULL)
@@ -108,10 +113,9 @@ uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms)
         return e->hold_until_ms > now_ms ? e->hold_until_ms : now_ms;
     if (entry_wanted_state(e) != e->pub.state)
         return now_ms;
-    uint64_t wish = earlier(e->pub.deadline_ms, remove_due_ms(e));
-    if (e->is_unsaved)
-        wish = 0;
-    return earlier(checks_due_ms(e), wish > e->retry_ms ? wish : e->retry_ms);
+    uint64_t end = e->pub.state == STATE_LOST ? later(e->pub.deadline_ms, e->retry_ms) : e->pub.deadline_ms;
+    uint64_t other = later(e->is_unsaved ? 0 : remove_due_ms(e), e->retry_ms);
+    return earlier(checks_due_ms(e), earlier(end, other));
 }
 
 /* An armed timer is only ever moved to an earlier time: to a later one it moves by itself when it fires. */

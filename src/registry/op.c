@@ -90,7 +90,8 @@ void op_persist(struct registry *r, struct op *op, enum store_op_kind kind, stru
 int op_submit(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    if (e->busy != NULL || e->n_waiting > 0) {
+    must(e->busy != NULL || e->n_waiting == 0);
+    if (e->busy != NULL) {
         list_push(&e->waiting, &op->link);
         e->n_waiting++;
         return 0;
@@ -167,7 +168,7 @@ static void start_waiting(struct registry *r, struct entry *e, uint64_t now_ms, 
 static bool has_wish(const struct entry *e, uint64_t now_ms, enum op_cause *cause)
 {
     bool may_retry = e->retry_ms <= now_ms;
-    if (may_retry && e->pub.deadline_ms <= now_ms)
+    if (e->pub.deadline_ms <= now_ms && (may_retry || e->pub.state != STATE_LOST))
         *cause = OP_EXPIRE;
     else if (may_retry && remove_due_ms(e) <= now_ms)
         *cause = OP_REMOVE;

@@ -31,7 +31,7 @@ static void test_accepted(void **state)
         {"tcp://10.1.2.3 interval=100ms", CHECK_TCP, 0, 0, 2, 3, 100, 100, 0, "10.1.2.3", ""},
         {"tcp://:1 rise=100 fall=1 remove=10m interval=24h timeout=10m", CHECK_TCP, 1, 0, 100, 1, 86400000, 600000, 600000, "", ""},
         {"ttl 15s remove=10m", CHECK_TTL, 0, 0, 2, 3, 15000, 2000, 600000, "", ""},
-        {"script:disk_free.sh interval=30s", CHECK_SCRIPT, 0, 0, 2, 3, 30000, 10000, 0, "", ""},
+        {"script:disk_free.sh interval=30s", CHECK_SCRIPT, 0, 0, 2, 3, 30000, 0, 0, "", ""}, /* the script's own timeout */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct check_spec s;
@@ -52,14 +52,18 @@ static void test_accepted(void **state)
     }
 }
 
-static void test_blanks(void **state)
+static void test_words(void **state)
 {
     struct check_spec s;
     assert_int_equal(check_spec_parse("  tcp://:1 \t interval=5s  ", &s, NULL), 0);
     assert_string_equal(s.text, "tcp://:1 interval=5s");
     assert_int_equal(check_spec_parse("script:x", &s, NULL), 0);
     assert_string_equal(s.script, "x");
-    assert_int_equal(s.timeout_ms, 10000);
+    assert_int_equal(s.timeout_ms, 0);
+    assert_int_equal(check_spec_parse("https://:8443/ insecure=yes", &s, NULL), 0);
+    assert_true(s.is_insecure);
+    assert_int_equal(check_spec_parse("https://:8443/", &s, NULL), 0);
+    assert_false(s.is_insecure);
 }
 
 static void test_refused(void **state)
@@ -79,7 +83,7 @@ static void test_refused(void **state)
         {"tcp://:1 timeout=9ms", "timeout"}, {"tcp://:1 timeout=11m", "timeout"}, {"tcp://:1 rise=0", "rise"},
         {"tcp://:1 fall=101", "fall"}, {"tcp://:1 fall=-1", "fall"}, {"tcp://:1 expect=200", "expect"},
         {"http://:1/ expect=99", "HTTP status"}, {"http://:1/ expect=600", "HTTP status"}, {"tcp://:1 rise=2 rise=2", "twice"},
-        {"tcp://:1 remove=999ms", "remove"}, {"tcp://:1 rise", "key=value"}, {"tcp://:1 =", "key=value"},
+        {"http://:1/ insecure=yes", "insecure"}, {"https://:1/ insecure=no", "yes is expected"}, {"tcp://:1 remove=999ms", "remove"}, {"tcp://:1 rise", "key=value"}, {"tcp://:1 =", "key=value"},
         {"tcp://:1 Rise=2", "Rise"}, {"tcp://:1 \x01", "printable"}, {"tcp://h\xc3\xb6st", "printable"}, {"tcp://:1\n", "printable"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -149,7 +153,7 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted), cmocka_unit_test(test_blanks), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_accepted), cmocka_unit_test(test_words), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),   cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
