@@ -219,6 +219,11 @@ static void test_passed_slots_are_forgotten(void **state)
         assert_null(wheel_pop(&w, w.now_ms + span_ms + WHEEL_TICK_MS));
         assert_false(is_any_used(&w));
     }
+    wheel_init(&w, 0);
+    wheel_arm(&w, &e, 200 * WHEEL_TICK_MS);
+    wheel_disarm(&w, &e);
+    assert_null(wheel_pop(&w, (WHEEL_SLOTS + 10) * WHEEL_TICK_MS)); /* the next turn: 200 is ahead again */
+    assert_false(is_any_used(&w));
 }
 
 static void test_the_end_of_time(void **state)
