@@ -1,5 +1,5 @@
-/* The verbs that change the registry. Each turns its words into an event; the registry checks names and answers by an effect,
- * which command_reply turns into the reply. What is checked here is what the registry never sees: keywords, numbers, durations. */
+/* The verbs that change the registry. Each turns its words into an event; the registry checks names and answers by an effect
+ * (command_reply.c). What is checked here is what the registry never sees: keywords, numbers, durations. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,6 @@
 #include "engine/command_private.h"
 
 #define SHOWN 40 /* bytes of a wrong word that an error repeats */
-#define MS_PER_S 1000
 
 /* ── REGISTER ── */
 
@@ -241,44 +240,4 @@ void command_event_release(struct event *ev)
 {
     if (ev->type == EVENT_REGISTER)
         description_unref(ev->u.reg.desc);
-}
-
-/* ── replies ── */
-
-/* Whole seconds, rounded up: a lease of 500 ms is not none. */
-static uint64_t seconds(uint32_t ms)
-{
-    return ((uint64_t)ms + MS_PER_S - 1) / MS_PER_S;
-}
-
-void command_reply(enum event_type type, const struct effect *reply, struct resp_writer *w)
-{
-    if (reply->u.reply.code != 0) {
-        resp_error(w, err_word(reply->u.reply.code), reply->u.reply.text);
-        return;
-    }
-    switch (type) {
-    case EVENT_RENEW:
-        resp_int(w, seconds(reply->u.reply.lease_ms));
-        break;
-    case EVENT_REGISTER:
-        resp_array(w, 3);
-        resp_text(w, reply->u.reply.id);
-        resp_int(w, seconds(reply->u.reply.lease_ms));
-        resp_int(w, reply->u.reply.revision);
-        break;
-    case EVENT_DEREGISTER:
-        resp_int(w, reply->u.reply.removed);
-        break;
-    case EVENT_DRAIN:
-        resp_int(w, reply->u.reply.safe_s);
-        break;
-    case EVENT_REPORT:
-    case EVENT_PROBE_RESULT:
-    case EVENT_SESSION_CLOSED:
-    case EVENT_COMMITTED:
-    case EVENT_TIME:
-        resp_simple(w, "OK");
-        break;
-    }
 }
