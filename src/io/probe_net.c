@@ -27,6 +27,7 @@
 #define BODY_MAX        (64 * 1024)
 #define CONNECTIONS_MAX 512 /* idle ones kept for the next probe */
 #define POOL_MAX        128 /* idle handles kept */
+#define CA_KEPT_S       3600L /* then the file of trusted certificates is read again */
 #define URL_MAX         (CHECK_HOST_MAX + CHECK_PATH_MAX + 32)
 
 struct transfer {
@@ -169,10 +170,13 @@ static bool set_common(const struct probe_net *n, struct transfer *t)
                   curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L) == CURLE_OK &&
                   /* An empty proxy also keeps out the one of the environment. */
                   curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
-                  curl_easy_setopt(e, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION) == CURLE_OK;
+                  curl_easy_setopt(e, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION) == CURLE_OK &&
+                  /* With a CAPATH libcurl reads all certificates again for each connection: 14 ms of this thread. A file
+                   * is kept. */
+                  curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK &&
+                  curl_easy_setopt(e, CURLOPT_CA_CACHE_TIMEOUT, CA_KEPT_S) == CURLE_OK;
     if (is_set && n->ca_file != NULL)
-        is_set = curl_easy_setopt(e, CURLOPT_CAINFO, n->ca_file) == CURLE_OK &&
-                 curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK;
+        is_set = curl_easy_setopt(e, CURLOPT_CAINFO, n->ca_file) == CURLE_OK;
     return is_set;
 }
 
