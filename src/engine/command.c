@@ -49,6 +49,7 @@ static const struct command table[] = {
     {"INFO", 1, 2, COMMAND_READS, "[section]", "figures, as key:value text", command_info_verb},
     {"HELP", 1, 2, 0, "[verb]", "the verbs, or the usage of one", command_help},
     {"QUIT", 1, 1, COMMAND_OPEN, "", "ends the connection", command_quit},
+    {"ECHO", 2, 2, COMMAND_QUIET, "message", "answers the message; redis-cli --pipe finds its end by it", command_echo},
     {"RESET", 1, 1, COMMAND_OPEN | COMMAND_QUIET, "", "makes the connection as new", command_reset},
     {"CLIENT", 2, ANY_NUMBER, COMMAND_QUIET, "ID|GETNAME|SETNAME name|SETINFO key value", "the connection's name and number",
      command_client_verb},

@@ -158,6 +158,12 @@ enum command_outcome command_ping(struct command_call *call)
     return COMMAND_REPLIED;
 }
 
+enum command_outcome command_echo(struct command_call *call)
+{
+    resp_bulk(&call->reply, call->argv[1].text, call->argv[1].len);
+    return COMMAND_REPLIED;
+}
+
 enum command_outcome command_select(struct command_call *call)
 {
     return command_is(&call->argv[1], "0") ? command_ok(call) : command_bad_word(call, 1, "0: there is one database");

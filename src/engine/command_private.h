@@ -13,7 +13,7 @@ command_handler command_pick, command_list;
 /* command_watch.c */
 command_handler command_watch, command_subscribe, command_unsubscribe, command_psubscribe, command_punsubscribe;
 /* command_client.c: the connection itself */
-command_handler command_ping, command_auth, command_hello, command_client_verb, command_select, command_reset,
+command_handler command_ping, command_echo, command_auth, command_hello, command_client_verb, command_select, command_reset,
     command_quit;
 /* command_help.c */
 command_handler command_info_verb, command_help, command_command, command_config;
