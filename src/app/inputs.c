@@ -1,9 +1,21 @@
-/* Reads one file after the other; the first that is wrong ends it, with its own text. */
+/* Reads one file after the other; the first that is wrong ends it, with its own text. Scripts are made ready once for
+ * the sake of the errors: a user that does not exist is found by -t, too. */
 #include "app/inputs.h"
 
 #include <stdlib.h>
 
 #include "app/password.h"
+#include "io/script_table.h"
+
+static int check_scripts(const struct config *c, struct err *e)
+{
+    struct script_table *t;
+    int rc = script_table_new(c->scripts, c->n_scripts, &t, e);
+    if (rc == 0) {
+        script_table_free(t);
+    }
+    return rc;
+}
 
 int inputs_load(const struct config_source *src, struct inputs **out, struct buf *warnings, struct err *e)
 {
@@ -17,6 +29,9 @@ int inputs_load(const struct config_source *src, struct inputs **out, struct buf
     }
     if (rc == 0 && in->config->registry.password_file != NULL) {
         rc = password_load(in->config->registry.password_file, &in->password, e);
+    }
+    if (rc == 0) {
+        rc = check_scripts(in->config, e);
     }
     if (rc != 0) {
         inputs_free(in);

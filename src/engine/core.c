@@ -174,7 +174,7 @@ static bool make_room(struct core *c, const struct core_time *t)
     if (c->kept.n < c->kept.cap) {
         return true;
     }
-    struct effect *items = reallocarray(c->kept.items, c->kept.cap * 2, sizeof(*items));
+    struct effect *items = realloc(c->kept.items, 2 * c->kept.cap * sizeof(*items));
     if (items != NULL) {
         c->kept.items = items;
         c->kept.cap *= 2;
@@ -201,7 +201,7 @@ static void keep_closed(struct core *c, uint64_t session)
 {
     if (c->closed_n == c->closed_cap) {
         size_t cap = c->closed_cap == 0 ? 16 : c->closed_cap * 2;
-        uint64_t *closed = reallocarray(c->closed, cap, sizeof(*closed));
+        uint64_t *closed = realloc(c->closed, cap * sizeof(*closed));
         if (closed == NULL) {
             return; /* its leases end at their own time */
         }
@@ -341,7 +341,7 @@ static void start_probes(struct core *c, const struct core_time *t)
 static void give_back_spare(struct core *c)
 {
     if (c->kept.n == 0 && c->kept.cap > KEPT_SPARE) {
-        struct effect *items = reallocarray(c->kept.items, KEPT_SPARE, sizeof(*items));
+        struct effect *items = realloc(c->kept.items, KEPT_SPARE * sizeof(*items));
         if (items != NULL) {
             c->kept.items = items;
             c->kept.cap = KEPT_SPARE;

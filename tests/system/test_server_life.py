@@ -83,6 +83,12 @@ def test_t_checks_the_password_file(tmp_path):
     assert "secret" not in done.stderr
 
 
+def test_t_looks_up_the_users_of_scripts():
+    script = ["-o", "script disk.command=/bin/true", "-o", "script disk.user=no-such-user"]
+    done = rollcalld("--dev", *script, "-t")
+    assert done.returncode == 1 and "no-such-user" in done.stderr and "disk" in done.stderr
+
+
 def test_a_missing_file_is_said():
     done = rollcalld("-c", "/nonexistent/rollcalld.conf", "-t")
     assert done.returncode == 1 and "/nonexistent/rollcalld.conf" in done.stderr
