@@ -44,7 +44,11 @@ static size_t carry_out_effects(struct scene *s)
             break;
         case EFFECT_CHANGE:
         case EFFECT_LEASE:
+            if (s->fail_effects_at != 0)
+                s->heap->fail_at(s->fail_effects_at - 1);
             publish_effect(s->publisher, x);
+            if (s->fail_effects_at != 0)
+                s->heap->reset();
             break;
         case EFFECT_REPLY:
             s->code = x->u.reply.code;
@@ -177,7 +181,11 @@ int scene_configure(struct scene *s, const struct scene_options *o)
         .ttl_min_s = 1, .ttl_s = 5, .ns_v4 = ns_v4, .n_ns_v4 = 1, .ns_v6 = ns_v6, .n_ns_v6 = 1,
         .limits = {.is_ra_always = o->has_ra, .has_chaos = !o->no_chaos, .version = "rollcall 0", .server_id = "node1"},
     };
+    if (s->fail_configure_at != 0)
+        s->heap->fail_at(s->fail_configure_at - 1);
     int rc = publish_configure(s->publisher, &po, s->now_ms);
+    if (s->fail_configure_at != 0 && !s->heap->reset())
+        s->fail_configure_at = 0;
     for (size_t i = 0; i < SCENE_DOMAINS; i++) {
         struct zone **keep = rc == 0 ? &s->zones[i] : &zones[i];
         zone_free(*keep);

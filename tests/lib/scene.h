@@ -36,6 +36,12 @@ struct scene_instance {
     const char *check;        /* a ttl check: starts as `starting` */
 };
 
+/* heap_fail_at and heap_reset, for programs that are linked with them. */
+struct scene_heap {
+    void (*fail_at)(unsigned n);
+    bool (*reset)(void);
+};
+
 struct scene {
     struct answers *answers;
     struct registry *registry;
@@ -44,6 +50,10 @@ struct scene {
     struct zone *zones[SCENE_DOMAINS];
     uint64_t now_ms;
     int code; /* of the last reply */
+    /* Only with `heap`: the n-th allocation, counted from 1, of the next effect or configuration
+     * fails; 0: none. fail_configure_at becomes 0 when there were fewer. */
+    const struct scene_heap *heap;
+    unsigned fail_effects_at, fail_configure_at;
     uint8_t packet[DNS_TCP_MAX];
 };
 
