@@ -251,8 +251,10 @@ int registry_configure(struct registry *r, const struct registry_options *o, con
 
 void reserved_free(struct map *names)
 {
-    for (struct map_node *n; (n = map_each(names, NULL)) != NULL;) {
-        map_remove(names, n);
+    if (names->buckets == NULL) /* never came to be */
+        return;
+    for (struct map_node *n = map_each(names, NULL), *next; n != NULL; n = next) {
+        next = map_each(names, n);
         free(CONTAINER_OF(n, struct reserved_name, node));
     }
     map_fini(names);

@@ -72,7 +72,6 @@ static void free_entry_and_ops(struct registry *r, struct entry *e)
     if (entry_is_registered(e))
         tags_remove(r, service_of(e), e->pub.desc);
     session_tie(r, e, NULL);
-    map_remove(&e->pub.service->instances, &e->pub.node);
     entry_free(e);
 }
 
@@ -83,8 +82,10 @@ void registry_free(struct registry *r)
     registry_bury(r);
     while (r->order.next != NULL && !list_is_empty(&r->order)) {
         struct service_entry *s = CONTAINER_OF(r->order.next, struct service_entry, link);
-        for (struct map_node *n; (n = map_each(&s->pub.instances, NULL)) != NULL;)
+        for (struct map_node *n = map_each(&s->pub.instances, NULL), *next; n != NULL; n = next) {
+            next = map_each(&s->pub.instances, n);
             free_entry_and_ops(r, entry_of(CONTAINER_OF(n, struct instance, node)));
+        }
         list_remove(&s->link);
         service_free(s);
     }
