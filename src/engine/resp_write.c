@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define LINE_MAX_BYTES 24 /* type, 20 digits, CR LF */
 
 static void write_number(struct resp_writer *w, char type, uint64_t n)
@@ -32,8 +34,14 @@ void resp_error(struct resp_writer *w, const char *word, const char *text)
     buf_putc(w->out, '-');
     buf_puts(w->out, word);
     buf_putc(w->out, ' ');
-    for (; *text != '\0'; text++)
-        buf_putc(w->out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+    for (size_t len = strlen(text), n; len > 0; text += n, len -= n) {
+        size_t good = utf8_char_len((const uint8_t *)text, len);
+        n = good > 0 ? good : 1;
+        if (good == 0 || (unsigned char)*text < 0x20 || *text == 0x7f)
+            buf_putc(w->out, '?');
+        else
+            buf_append(w->out, text, n);
+    }
     buf_append(w->out, "\r\n", 2);
 }
 

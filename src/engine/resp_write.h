@@ -15,7 +15,8 @@ struct resp_writer {
 };
 
 void resp_simple(struct resp_writer *w, const char *text); /* "+OK"; no CR or LF in it */
-/* "-WORD text"; control bytes of the text become '?'. */
+/* "-WORD text"; control bytes of the text and what is not UTF-8 become '?': it repeats what a client sent, and clients
+ * decode it. */
 void resp_error(struct resp_writer *w, const char *word, const char *text);
 void resp_int(struct resp_writer *w, uint64_t n);
 void resp_bulk(struct resp_writer *w, const char *data, size_t len);

@@ -247,7 +247,7 @@ static void reading_twice_gives_the_same(void **state)
 static void write_everything(struct resp_writer *w)
 {
     resp_simple(w, "OK");
-    resp_error(w, "BADARG", "a\r\nb");
+    resp_error(w, "BADARG", "a\r\nb\xff\xc3\xa4\xc3");
     resp_int(w, 0);
     resp_int(w, UINT64_MAX);
     resp_bulk(w, "a\0b", 3);
@@ -260,8 +260,8 @@ static void write_everything(struct resp_writer *w)
 
 static void replies_in_both_protocols(void **state)
 {
-    static const char resp2[] = "+OK\r\n-BADARG a??b\r\n:0\r\n:18446744073709551615\r\n$3\r\na\0b\r\n$0\r\n\r\n$-1\r\n*2\r\n*6\r\n*4\r\n";
-    static const char resp3[] = "+OK\r\n-BADARG a??b\r\n:0\r\n:18446744073709551615\r\n$3\r\na\0b\r\n$0\r\n\r\n_\r\n*2\r\n%3\r\n>4\r\n";
+    static const char resp2[] = "+OK\r\n-BADARG a??b?\xc3\xa4?\r\n:0\r\n:18446744073709551615\r\n$3\r\na\0b\r\n$0\r\n\r\n$-1\r\n*2\r\n*6\r\n*4\r\n";
+    static const char resp3[] = "+OK\r\n-BADARG a??b?\xc3\xa4?\r\n:0\r\n:18446744073709551615\r\n$3\r\na\0b\r\n$0\r\n\r\n_\r\n*2\r\n%3\r\n>4\r\n";
     struct buf out;
 
     buf_init(&out, 0);
