@@ -278,7 +278,7 @@ def test_connections_come_and_go_without_a_trace(server):
         elif i % 3 == 1:
             c.send("WATCH")
         c.close()
-    wait_until(lambda: descriptors(s.pid) == before, 10, "all descriptors are closed")
+    wait_until(lambda: descriptors(s.pid) <= before, 10, "all descriptors are closed")  # fewer: the ready pipe is, too
     assert is_well(s)
 
 
