@@ -6,8 +6,10 @@
  * What can go wrong: nothing of its own; the parts say. */
 #include "io/prober.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -106,7 +108,9 @@ int prober_new(const struct prober_options *o, struct prober **out, struct err *
     list_init(&p->answers);
     ev_timer_init(&p->answer_timer, give_answers, 0., 0.);
     p->answer_timer.data = p;
-    int rc = prober_set_scripts(p, o->scripts, o->n_scripts, e);
+    int rc = o->ca_file != NULL && access(o->ca_file, R_OK) != 0
+                 ? err_set(e, ERR_BADARG, "[health] ca_file %s: %s", o->ca_file, strerror(errno))
+                 : prober_set_scripts(p, o->scripts, o->n_scripts, e);
     if (rc == 0 && (script_runner_new(o->loop, o->done, o->arg, &p->runner) != 0 ||
                     probe_net_new(o->loop, o->ca_file, o->done, o->arg, &p->net) != 0))
         rc = err_set(e, ERR_NOMEM, "%s", err_meaning(ERR_NOMEM));

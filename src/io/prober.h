@@ -33,7 +33,7 @@ struct prober_options {
     void *arg;
 };
 
-/* ERR_NOMEM; ERR_BADARG and ERR_NOTFOUND as prober_set_scripts. */
+/* ERR_NOMEM; ERR_BADARG: ca_file cannot be read, or as prober_set_scripts. */
 int prober_new(const struct prober_options *o, struct prober **out, struct err *e) MUST_CHECK;
 /* Cancels transfers, kills scripts with all they started; none of their results is given. NULL is allowed. */
 void prober_free(struct prober *p);

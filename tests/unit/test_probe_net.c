@@ -399,6 +399,15 @@ static void https_verifies_the_certificate(void **state)
     tls_stop(&server);
 }
 
+static void ca_file_must_be_there(void **state)
+{
+    struct prober_options o = {.ca_file = "/nowhere/ca.pem"};
+    struct prober *p;
+    struct err e;
+    assert_int_equal(prober_new(&o, &p, &e), ERR_BADARG);
+    assert_string_equal(e.text, "[health] ca_file /nowhere/ca.pem: No such file or directory");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -424,6 +433,7 @@ int main(void)
         TEST(host_names_are_resolved),
         TEST(slow_resolver_does_not_block),
         cmocka_unit_test(https_verifies_the_certificate),
+        cmocka_unit_test(ca_file_must_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
