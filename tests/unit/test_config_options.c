@@ -64,6 +64,7 @@ static const struct expected {
     {"registry", "max_ports", "16", NULL, "0", "256", "-1", "257", "5", RELOADS},
     {"registry", "max_checks", "8", NULL, "0", "64", "-1", "65", "5", RELOADS},
     {"health", "max_probes", "256", NULL, "1", "10000", "0", "10001", "5", RELOADS},
+    {"health", "ca_file", "", NULL, "/c", NULL, NULL, NULL, "/c", FIXED},
     {"store", "type", "memory", NULL, "memory", NULL, "", "disk", NULL, FIXED},
     {"store", "path", "", NULL, "/p", NULL, NULL, "p", "/p", FIXED},
     {"service", "ttl", NULL, NULL, "1", "1d", "0", "25h", "7s", RELOADS},
@@ -75,7 +76,7 @@ static const struct expected {
     {"script", "command", NULL, NULL, "/c", "/c a b", "", "c", NULL, RELOADS},
     {"script", "user", "", NULL, "nobody", NULL, NULL, "a234567890123456789012345678901x", NULL, RELOADS},
     {"script", "timeout", "10s", NULL, "100ms", "1h", "99ms", "61m", NULL, RELOADS},
-    {"script", "output_max", "4k", NULL, "0", "1m", "-1", "2m", NULL, RELOADS},
+    {"script", "output_max", "64k", NULL, "1k", "1m", "1023", "2m", NULL, RELOADS},
 };
 #define N_EXPECTED (sizeof(expected) / sizeof(expected[0]))
 

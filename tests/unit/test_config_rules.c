@@ -217,7 +217,7 @@ static void a_check_that_names_a_script_needs_it(void **state)
     assert_int_equal(c->n_scripts, 1);
     assert_string_equal(c->scripts[0].command, "/bin/df /srv");
     assert_int_equal(c->scripts[0].timeout_ms, 3000);
-    assert_int_equal(c->scripts[0].output_max, 4096);
+    assert_int_equal(c->scripts[0].output_max, 65536);
     assert_null(c->scripts[0].user);
     config_free(c);
 }
