@@ -50,7 +50,7 @@ struct store_vtable {
     bool is_durable; /* what was acknowledged is there after close and open */
     /* `path` as configured, may be NULL. `wake(wake_arg)`: see above. */
     int (*open)(const char *path, void (*wake)(void *), void *wake_arg, struct store **out, struct err *e);
-    void (*close)(struct store *s); /* what was submitted is committed or failed first */
+    void (*close)(struct store *s); /* what was submitted is committed or failed first; NULL is allowed */
     /* The revision after the last change stored; 0 if the store keeps none. */
     uint64_t (*revision)(const struct store *s);
     /* Every record once, at start. `each` returns 0 or an error that ends the walk and is returned. */

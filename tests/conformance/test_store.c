@@ -12,6 +12,7 @@
 #include "registry/description.h"
 #include "registry/registry.h"
 #include "registry/store.h"
+#include "tests/lib/heap.h"
 
 #define MANY 1000
 #define POLLS_MAX 10000 /* of 1 ms: how long a store may take */
@@ -227,6 +228,50 @@ static void test_durable(void **state)
     assert_int_equal(c.n, 99);
 }
 
+/* An op that found no memory is not taken: no completion comes for it, and the next one is none the worse. */
+static void test_no_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct description *d = describe(1);
+    const struct store_op op = {.kind = STORE_PUT, .service = "Web_1", .id = d->id, .desc = d, .state = STATE_PASSING};
+    for (unsigned n = 0;; n++) {
+        heap_fail_at(n);
+        int rc = submit(f, op);
+        if (!heap_reset())
+            break;
+        assert_true(rc == 0 || rc == ERR_NOMEM);
+    }
+    for (unsigned n = 0; n < MANY; n++) { /* rings and queues that grow */
+        heap_fail_from(0);
+        int rc = submit(f, op);
+        heap_reset();
+        assert_true(rc == 0 || rc == ERR_NOMEM);
+        if (rc != 0)
+            assert_int_equal(submit(f, op), 0);
+    }
+    finish(f);
+    description_unref(d);
+}
+
+/* Opening either works or leaves nothing behind. */
+static void test_open_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    f->vtable->close(f->store);
+    long live = heap_live();
+    for (unsigned n = 0;; n++) {
+        struct err e = {.text = ""};
+        heap_fail_at(n);
+        int rc = f->vtable->open(f->path, wake, f, &f->store, &e);
+        bool has_failed = heap_reset();
+        if (rc == 0)
+            break;
+        assert_true(has_failed && e.code == rc && e.text[0] != '\0');
+        assert_int_equal(heap_live(), live);
+    }
+    f->vtable->close(NULL);
+}
+
 static void test_find(void **state)
 {
     assert_non_null(store_find("memory"));
@@ -242,7 +287,8 @@ int main(void)
 #define TEST(f) {.name = #f, .test_func = f, .setup_func = setup, .teardown_func = teardown, .initial_state = &i}
         const struct CMUnitTest tests[] = {
             TEST(test_starts_empty), TEST(test_completes_in_order),       TEST(test_revision_grows),
-            TEST(test_durable),      TEST(test_close_with_ops_under_way), cmocka_unit_test(test_find),
+            TEST(test_durable),      TEST(test_close_with_ops_under_way), TEST(test_no_memory),
+            TEST(test_open_without_memory), cmocka_unit_test(test_find),
         };
         failed += cmocka_run_group_tests_name(vtable->name, tests, NULL, NULL);
     }

@@ -292,10 +292,11 @@ static void test_same(void **state)
 {
     static const char *const tags[] = {"a", "b"}, *const tags_turned[] = {"b", "a"}, *const checks[] = {"tcp://:1"};
     static const struct meta meta[] = {{"k", "v"}}, meta_other[] = {{"k", "w"}};
-    static const struct port_input ports[] = {{"p", "1"}}, ports_other[] = {{"p", "1/udp"}};
+    static const struct port_input ports[] = {{"p", "1"}}, ports_other[] = {{"p", "1/udp"}},
+                                   ports_renamed[] = {{"q", "1"}};
     struct description_input in = {.id = "x", .address = "10.0.0.1,::1", .port = "1", .lease_ms = 1000, .tags = tags, .n_tags = 2,
                                    .meta = meta, .n_meta = 1, .ports = ports, .n_ports = 1, .checks = checks, .n_checks = 1};
-    struct description_input others[12];
+    struct description_input others[13];
     for (size_t i = 0; i < COUNT(others); i++)
         others[i] = in;
     others[0].id = "X";
@@ -310,6 +311,7 @@ static void test_same(void **state)
     others[9].n_checks = 0;
     others[10].weight = "2";
     others[11].priority = "2";
+    others[12].ports = ports_renamed;
     struct description *d = make(&in), *twin = make(&in);
     assert_true(description_is_same(d, twin) && description_is_same(d, d));
     for (size_t i = 0; i < COUNT(others); i++) {
