@@ -1,8 +1,8 @@
 /* What one check remembers, and what a result makes of it.
  *
- * The happy path: a probe ends, check_step moves a counter and a bit of history, and now and then says that the status changed.
- * Counting keeps a single lost packet from taking an instance out of DNS (`fall`), and a service that flaps from coming back
- * at its first good answer (`rise`).
+ * The happy path: a probe ends, check_step moves a counter and a bit of history, and now and then says that the status
+ * changed. Counting keeps a single lost packet from taking an instance out of DNS (`fall`), and a service that flaps
+ * from coming back at its first good answer (`rise`).
  *
  * What can go wrong: a probe's output is foreign bytes; check_output_copy makes text of it before anybody stores it. */
 #include "registry/check.h"
@@ -46,7 +46,8 @@ bool check_step(struct check_state *c, const struct check_spec *spec, enum check
     return true;
 }
 
-/* One character of `text` as it is kept: itself, or '?' for what is no text. Returns the bytes of `text` that it stands for. */
+/* One character of `text` as it is kept: itself, or '?' for what is no text. Returns the bytes of `text` that it stands
+ * for. */
 static size_t clean_char(const char *text, size_t left, const char **out, size_t *len)
 {
     size_t n = utf8_char_len((const uint8_t *)text, left);

@@ -23,13 +23,14 @@ struct check_state {
 };
 
 /* Feeds one probe result. Rule (DESIGN 4): the first result decides; then `rise` successes in a row (passing or
- * warning) make it that, `fall` failures in a row make it critical. Between passing and warning a result decides at once.
- * `decides_at_once` (a REPORT, a lapsed ttl) skips the counting. Returns true if the status changed. */
+ * warning) make it that, `fall` failures in a row make it critical. Between passing and warning a result decides at
+ * once. `decides_at_once` (a REPORT, a lapsed ttl) skips the counting. Returns true if the status changed. */
 bool check_step(struct check_state *c, const struct check_spec *spec, enum check_status result, bool decides_at_once,
                 uint64_t now_ms);
 
-/* `text` (any bytes, may be NULL) as it is kept: UTF-8, at most CHECK_OUTPUT_MAX with its NUL, cut at a character; bytes that
- * are no text become '?', blanks and line ends at the end go. *out is the caller's, NULL if nothing is left. ERR_NOMEM. */
+/* `text` (any bytes, may be NULL) as it is kept: UTF-8, at most CHECK_OUTPUT_MAX with its NUL, cut at a character;
+ * bytes that are no text become '?', blanks and line ends at the end go. *out is the caller's, NULL if nothing is left.
+ * ERR_NOMEM. */
 int check_output_copy(const char *text, char **out) MUST_CHECK;
 
 const char *check_status_name(enum check_status s);

@@ -1,9 +1,11 @@
-/* The parser of check specs. Bytes come from the network, so every word is validated and every refusal says what would be right.
+/* The parser of check specs. Bytes come from the network, so every word is validated and every refusal says what would
+ * be right.
  *
- * The happy path: blanks are folded, the first word says what kind of check it is (a URL, `ttl`, `script:NAME`), every further word
- * is key=value from a table of options that says which kinds know it. Defaults come last.
+ * The happy path: blanks are folded, the first word says what kind of check it is (a URL, `ttl`, `script:NAME`), every
+ * further word is key=value from a table of options that says which kinds know it. Defaults come last.
  *
- * What can go wrong: an unknown kind, key or value; a key given twice or to a kind that does not know it; a part too long. */
+ * What can go wrong: an unknown kind, key or value; a key given twice or to a kind that does not know it; a part too
+ * long. */
 #include "registry/check_spec.h"
 
 #include <stdio.h>
@@ -13,13 +15,13 @@
 #include "base/must.h"
 
 #define DEFAULT_INTERVAL_MS 10000
-#define DEFAULT_TIMEOUT_MS 2000
-#define TIMEOUT_MAX_MS (10 * 60 * 1000)
-#define REMOVE_MAX_MS (7 * 24 * 3600 * 1000)
+#define DEFAULT_TIMEOUT_MS  2000
+#define TIMEOUT_MAX_MS      (10 * 60 * 1000)
+#define REMOVE_MAX_MS       (7 * 24 * 3600 * 1000)
 
 #define BIT(type) (1u << (type))
-#define URLS (BIT(CHECK_HTTP) | BIT(CHECK_HTTPS) | BIT(CHECK_TCP) | BIT(CHECK_GRPC))
-#define PROBED (URLS | BIT(CHECK_SCRIPT))
+#define URLS      (BIT(CHECK_HTTP) | BIT(CHECK_HTTPS) | BIT(CHECK_TCP) | BIT(CHECK_GRPC))
+#define PROBED    (URLS | BIT(CHECK_SCRIPT))
 
 /* ── the words after the first: key=value ── */
 
@@ -27,16 +29,18 @@ enum option_key { KEY_INTERVAL, KEY_TIMEOUT, KEY_RISE, KEY_FALL, KEY_EXPECT, KEY
 
 static const struct option_row {
     const char *key;
-    unsigned types;          /* bits of the types that know it */
+    unsigned types; /* bits of the types that know it */
     enum { VALUE_NUMBER, VALUE_DURATION, VALUE_YES } kind;
-    uint64_t min, max;       /* ms of a duration */
-    const char *right;       /* what would be right */
+    uint64_t min, max; /* ms of a duration */
+    const char *right; /* what would be right */
 } option_rows[N_KEYS] = {
-    [KEY_INTERVAL] = {"interval", PROBED, VALUE_DURATION, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS, "a duration from 100ms to 24h"},
+    [KEY_INTERVAL] = {"interval", PROBED, VALUE_DURATION, CHECK_INTERVAL_MIN_MS, CHECK_INTERVAL_MAX_MS,
+                      "a duration from 100ms to 24h"},
     [KEY_TIMEOUT] = {"timeout", PROBED, VALUE_DURATION, 10, TIMEOUT_MAX_MS, "a duration from 10ms to 10m"},
     [KEY_RISE] = {"rise", PROBED, VALUE_NUMBER, 1, 100, "a number from 1 to 100"},
     [KEY_FALL] = {"fall", PROBED, VALUE_NUMBER, 1, 100, "a number from 1 to 100"},
-    [KEY_EXPECT] = {"expect", BIT(CHECK_HTTP) | BIT(CHECK_HTTPS), VALUE_NUMBER, 100, 599, "an HTTP status from 100 to 599"},
+    [KEY_EXPECT] = {"expect", BIT(CHECK_HTTP) | BIT(CHECK_HTTPS), VALUE_NUMBER, 100, 599,
+                    "an HTTP status from 100 to 599"},
     [KEY_INSECURE] = {"insecure", BIT(CHECK_HTTPS), VALUE_YES, 1, 1, "yes"},
     [KEY_REMOVE] = {"remove", PROBED | BIT(CHECK_TTL), VALUE_DURATION, 1000, REMOVE_MAX_MS, "a duration from 1s to 7d"},
 };
@@ -106,7 +110,8 @@ static int parse_option(enum check_type type, char *word, uint64_t values[N_KEYS
 
 static bool is_host_char(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+           c == '_';
 }
 
 static bool is_v6_char(char c)
@@ -139,7 +144,8 @@ static int parse_url(const char *word, const char *rest, struct check_spec *s, s
 {
     const char *at = parse_host(rest, s->host);
     if (at == NULL)
-        return err_set(e, ERR_BADARG, "check \"%.128s\": a host name, an IPv4 address or [IPv6] is expected after ://", word);
+        return err_set(e, ERR_BADARG, "check \"%.128s\": a host name, an IPv4 address or [IPv6] is expected after ://",
+                       word);
     if (*at == ':') {
         char digits[8] = "";
         size_t len = strcspn(++at, "/");
@@ -152,8 +158,8 @@ static int parse_url(const char *word, const char *rest, struct check_spec *s, s
         at += len;
     }
     if (*at != '\0' && (*at != '/' || s->type == CHECK_TCP))
-        return err_set(e, ERR_BADARG, "check \"%.128s\": %s://[host][:port]%s is expected", word, check_type_name(s->type),
-                       s->type == CHECK_TCP ? "" : "[/path]");
+        return err_set(e, ERR_BADARG, "check \"%.128s\": %s://[host][:port]%s is expected", word,
+                       check_type_name(s->type), s->type == CHECK_TCP ? "" : "[/path]");
     if (strlen(at) >= CHECK_PATH_MAX)
         return err_set(e, ERR_LIMIT, "check \"%.64s...\": the path has more than %d bytes", word, CHECK_PATH_MAX - 1);
     strcpy(s->path, *at == '\0' && s->type != CHECK_TCP ? "/" : at);
@@ -167,8 +173,9 @@ static int parse_script(const char *word, const char *name, struct check_spec *s
     for (size_t i = 0; i < len && is_good; i++)
         is_good = is_host_char(name[i]);
     if (!is_good)
-        return err_set(e, ERR_BADARG,
-                       "check \"%.80s\": script:NAME is expected, the name of a [script NAME] section of the configuration", word);
+        return err_set(
+            e, ERR_BADARG,
+            "check \"%.80s\": script:NAME is expected, the name of a [script NAME] section of the configuration", word);
     memcpy(s->script, name, len + 1);
     return 0;
 }
@@ -198,7 +205,8 @@ static int parse_kind(const char *word, struct check_spec *s, struct err *e)
         return parse_url(word, word + len, s, e);
     }
     return err_set(e, ERR_BADARG,
-                   "check \"%.64s\": http://..., https://..., tcp://..., script:NAME or \"ttl DURATION\" is expected", word);
+                   "check \"%.64s\": http://..., https://..., tcp://..., script:NAME or \"ttl DURATION\" is expected",
+                   word);
 }
 
 /* ── the whole ── */
@@ -220,7 +228,9 @@ static int fold_text(const char *text, char out[CHECK_SPEC_TEXT_MAX], struct err
     if (len > 0 && out[len - 1] == ' ')
         len--;
     out[len] = '\0';
-    return len > 0 ? 0 : err_set(e, ERR_BADARG, "check: http://..., tcp://..., script:NAME or \"ttl DURATION\" is expected");
+    return len > 0
+               ? 0
+               : err_set(e, ERR_BADARG, "check: http://..., tcp://..., script:NAME or \"ttl DURATION\" is expected");
 }
 
 static void set_values(struct check_spec *s, const uint64_t values[N_KEYS])

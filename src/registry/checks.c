@@ -1,10 +1,10 @@
 /* What the checks of an instance say, and how it gets to them: probe results, reports, silence.
  *
- * The happy path: a result moves the memory of one check; if that makes another state of the whole the state is proposed to the
- * store, and applied when the store has answered, whatever it answered.
+ * The happy path: a result moves the memory of one check; if that makes another state of the whole the state is
+ * proposed to the store, and applied when the store has answered, whatever it answered.
  *
- * What can go wrong: a result comes for an instance that is gone or has other checks by now (its epoch tells; it is dropped). The
- * instance is busy: only the memory moves, and the completion looks at the state again. */
+ * What can go wrong: a result comes for an instance that is gone or has other checks by now (its epoch tells; it is
+ * dropped). The instance is busy: only the memory moves, and the completion looks at the state again. */
 #include "registry/private.h"
 
 #include <stdlib.h>
@@ -68,7 +68,8 @@ uint64_t remove_due_ms(const struct entry *e)
 
 /* ── results ── */
 
-static void feed(struct entry *e, size_t i, enum check_status status, bool decides_at_once, char *output, uint64_t now_ms)
+static void feed(struct entry *e, size_t i, enum check_status status, bool decides_at_once, char *output,
+                 uint64_t now_ms)
 {
     struct check_state *c = &e->pub.checks[i];
     (void)check_step(c, &e->pub.check_specs[i], status, decides_at_once, now_ms); /* the caller compares states */
@@ -175,7 +176,8 @@ int report_start(struct registry *r, struct op *op, uint64_t now_ms, struct effe
         reply_error(r, out, op->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", e->folded,
                     e->pub.service->name);
     } else if (count_silent(e, UINT64_MAX) == 0) {
-        reply_error(r, out, op->request, ERR_BADARG, "instance \"%s\" has no ttl check to report to; register it with CHECK \"ttl 15s\"",
+        reply_error(r, out, op->request, ERR_BADARG,
+                    "instance \"%s\" has no ttl check to report to; register it with CHECK \"ttl 15s\"",
                     e->pub.desc->id);
     } else {
         int rc = feed_silent(e, UINT64_MAX, op->status, op->note, now_ms);

@@ -1,10 +1,11 @@
 /* Building the description of an instance from unchecked text.
  *
- * The happy path: count against the limits, add up the bytes, take one block, and fill it part by part while validating.
- * The block never changes afterwards, so the registry, the probe plan and the history share it by reference.
+ * The happy path: count against the limits, add up the bytes, take one block, and fill it part by part while
+ * validating. The block never changes afterwards, so the registry, the probe plan and the history share it by
+ * reference.
  *
- * What can go wrong: any part may be wrong (the text names it and says what would be right), a limit may be passed, memory may
- * be short. Then the block is given back and nothing else has happened. */
+ * What can go wrong: any part may be wrong (the text names it and says what would be right), a limit may be passed,
+ * memory may be short. Then the block is given back and nothing else has happened. */
 #include "registry/description.h"
 
 #include <arpa/inet.h>
@@ -46,7 +47,8 @@ static int parse_number(const char *text, const char *what, unsigned min, unsign
 static int check_v4(const uint8_t v4[4], const char *text, struct err *e)
 {
     if (v4[0] == 0 || v4[0] >= 224)
-        return err_set(e, ERR_BADARG, "address \"%.64s\": nobody can connect to it; give the address of one machine", text);
+        return err_set(e, ERR_BADARG, "address \"%.64s\": nobody can connect to it; give the address of one machine",
+                       text);
     return 0;
 }
 
@@ -54,7 +56,8 @@ static int check_v6(const uint8_t v6[16], const char *text, struct err *e)
 {
     static const uint8_t zero[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
     if (memcmp(v6, zero, 16) == 0 || v6[0] == 0xff)
-        return err_set(e, ERR_BADARG, "address \"%.64s\": nobody can connect to it; give the address of one machine", text);
+        return err_set(e, ERR_BADARG, "address \"%.64s\": nobody can connect to it; give the address of one machine",
+                       text);
     if (memcmp(v6, mapped, sizeof(mapped)) == 0)
         return err_set(e, ERR_BADARG, "address \"%.64s\": write an IPv4 address in its own form", text);
     return 0;
@@ -88,7 +91,8 @@ static int parse_address(struct description *d, const char *text, struct err *e)
             return 0;
         at++;
     }
-    return err_set(e, ERR_BADARG, "address \"%.64s\": an IPv4 address, an IPv6 address, or both as v4,v6 is expected", text);
+    return err_set(e, ERR_BADARG, "address \"%.64s\": an IPv4 address, an IPv6 address, or both as v4,v6 is expected",
+                   text);
 }
 
 /* The id of an instance that gives none: address and port joined by hyphens, IPv6 as eight groups. */
@@ -101,8 +105,8 @@ static void default_id(const struct description *d, char out[INSTANCE_ID_MAX + 1
         unsigned g[8];
         for (int i = 0; i < 8; i++)
             g[i] = (unsigned)d->v6[2 * i] << 8 | d->v6[2 * i + 1];
-        n = snprintf(out, INSTANCE_ID_MAX + 1, "%x-%x-%x-%x-%x-%x-%x-%x-%u", g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7],
-                     d->port);
+        n = snprintf(out, INSTANCE_ID_MAX + 1, "%x-%x-%x-%x-%x-%x-%x-%x-%u", g[0], g[1], g[2], g[3], g[4], g[5], g[6],
+                     g[7], d->port);
     }
     must(n > 0 && n <= INSTANCE_ID_MAX);
 }
@@ -227,7 +231,8 @@ static int fill_meta(struct fill *f, struct err *e)
     return 0;
 }
 
-/* RFC 6335 section 5.1: 1 to 15 letters, digits and single inner hyphens, with at least one letter. Written lower case. */
+/* RFC 6335 section 5.1: 1 to 15 letters, digits and single inner hyphens, with at least one letter. Written lower case.
+ */
 static bool fold_port_name(const char *in, char out[PORT_NAME_MAX + 1])
 {
     size_t len = strnlen(in, PORT_NAME_MAX + 1);
@@ -250,16 +255,17 @@ static bool fold_port_name(const char *in, char out[PORT_NAME_MAX + 1])
 static int parse_port(const struct port_input *in, char name[PORT_NAME_MAX + 1], struct named_port *out, struct err *e)
 {
     if (!fold_port_name(in->name, name))
-        return err_set(e, ERR_BADARG,
-                       "port name \"%.32s\": 1 to %d letters, digits and single inner hyphens with a letter are expected",
-                       in->name, PORT_NAME_MAX);
+        return err_set(
+            e, ERR_BADARG,
+            "port name \"%.32s\": 1 to %d letters, digits and single inner hyphens with a letter are expected",
+            in->name, PORT_NAME_MAX);
     char number[8];
     size_t len = strcspn(in->number, "/");
     const char *protocol = in->number + len;
     out->is_udp = strcmp(protocol, "/udp") == 0;
     if (len >= sizeof(number) || (*protocol != '\0' && !out->is_udp && strcmp(protocol, "/tcp") != 0))
-        return err_set(e, ERR_BADARG, "port \"%.32s\" of \"%s\": a number, number/tcp or number/udp is expected", in->number,
-                       name);
+        return err_set(e, ERR_BADARG, "port \"%.32s\" of \"%s\": a number, number/tcp or number/udp is expected",
+                       in->number, name);
     memcpy(number, in->number, len);
     number[len] = '\0';
     return parse_number(number, "named port", 1, 65535, &out->number, e);
@@ -275,7 +281,8 @@ static int fill_ports(struct fill *f, struct err *e)
             return rc;
         for (size_t j = 0; j < i; j++)
             if (f->ports[j].is_udp == p->is_udp && strcmp(f->ports[j].name, name) == 0)
-                return err_set(e, ERR_BADARG, "port name \"%s\" is given twice for %s", name, p->is_udp ? "udp" : "tcp");
+                return err_set(e, ERR_BADARG, "port name \"%s\" is given twice for %s", name,
+                               p->is_udp ? "udp" : "tcp");
         p->name = keep(f, name);
         f->d->n_ports++;
     }
@@ -339,7 +346,8 @@ static int fill_begin(struct fill *f, const struct description_input *in)
     size_t ports = tags + in->n_tags * sizeof(char *);
     size_t strings = ports + in->n_ports * sizeof(struct named_port);
     size_t size = strings + string_bytes(in);
-    _Static_assert(sizeof(struct description) % 8 == 0 && sizeof(struct check_spec) % 8 == 0, "arrays must stay aligned");
+    _Static_assert(sizeof(struct description) % 8 == 0 && sizeof(struct check_spec) % 8 == 0,
+                   "arrays must stay aligned");
     char *block = calloc(1, size);
     if (block == NULL)
         return ERR_NOMEM;
@@ -360,8 +368,8 @@ static int fill_begin(struct fill *f, const struct description_input *in)
     return 0;
 }
 
-int description_new(const struct description_input *in, const struct description_limits *limits, struct description **out,
-                    struct err *e)
+int description_new(const struct description_input *in, const struct description_limits *limits,
+                    struct description **out, struct err *e)
 {
     struct fill f;
     int rc = check_limits(in, limits, e);
@@ -411,8 +419,9 @@ void description_unref(struct description *d)
 static bool is_same_numbers(const struct description *a, const struct description *b)
 {
     return a->lease_ms == b->lease_ms && a->port == b->port && a->weight == b->weight && a->priority == b->priority &&
-           a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 && memcmp(a->v4, b->v4, 4) == 0 && memcmp(a->v6, b->v6, 16) == 0 &&
-           a->n_tags == b->n_tags && a->n_meta == b->n_meta && a->n_ports == b->n_ports && a->n_checks == b->n_checks;
+           a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 && memcmp(a->v4, b->v4, 4) == 0 &&
+           memcmp(a->v6, b->v6, 16) == 0 && a->n_tags == b->n_tags && a->n_meta == b->n_meta &&
+           a->n_ports == b->n_ports && a->n_checks == b->n_checks;
 }
 
 bool description_is_same(const struct description *a, const struct description *b)

@@ -1,5 +1,6 @@
-/* Names that people give: services, instance ids, tags. One folding for all of them (DESIGN 1), so that `user_service` and
- * `User-Service` meet, and one place that says what a good name is. Everything here reads bytes from the network. */
+/* Names that people give: services, instance ids, tags. One folding for all of them (DESIGN 1), so that `user_service`
+ * and `User-Service` meet, and one place that says what a good name is. Everything here reads bytes from the network.
+ */
 #include "registry/description.h"
 
 #include <string.h>
@@ -41,7 +42,8 @@ int service_name_check(const char *name, struct err *e)
     if (is_label(name, SERVICE_NAME_MAX))
         return 0;
     return err_set(e, ERR_BADARG,
-                   "service \"%.64s\": a name is 1 to %d letters, digits, '-' and '_', beginning and ending with a letter or digit",
+                   "service \"%.64s\": a name is 1 to %d letters, digits, '-' and '_', beginning and ending with a "
+                   "letter or digit",
                    name, SERVICE_NAME_MAX);
 }
 
@@ -49,9 +51,10 @@ int instance_id_check(const char *id, struct err *e)
 {
     if (is_label(id, INSTANCE_ID_MAX))
         return 0;
-    return err_set(e, ERR_BADARG,
-                   "id \"%.64s\": an id is 1 to %d letters, digits and hyphens, beginning and ending with a letter or digit", id,
-                   INSTANCE_ID_MAX);
+    return err_set(
+        e, ERR_BADARG,
+        "id \"%.64s\": an id is 1 to %d letters, digits and hyphens, beginning and ending with a letter or digit", id,
+        INSTANCE_ID_MAX);
 }
 
 bool tag_is_label(const char *tag)

@@ -1,11 +1,13 @@
 /* Leases: renewing them, and the timer of each entry.
  *
- * The happy path: RENEW finds the instance and moves its deadline; neither the store nor the wheel nor the heap is touched. When
- * the entry's timer fires it looks whether something is due; mostly it is not, and the timer is set to the deadline of then.
+ * The happy path: RENEW finds the instance and moves its deadline; neither the store nor the wheel nor the heap is
+ * touched. When the entry's timer fires it looks whether something is due; mostly it is not, and the timer is set to
+ * the deadline of then.
  *
- * What can go wrong: the instance is not registered yet, is being deleted or is lost: then the renewal waits its turn behind the
- * op on its way. A renewal of a lost instance puts its description again, because a delete whose outcome nobody knows may
- * still be under way. A lease whose end has passed but has not been worked off yet may still be renewed. */
+ * What can go wrong: the instance is not registered yet, is being deleted or is lost: then the renewal waits its turn
+ * behind the op on its way. A renewal of a lost instance puts its description again, because a delete whose outcome
+ * nobody knows may still be under way. A lease whose end has passed but has not been worked off yet may still be
+ * renewed. */
 #include "registry/private.h"
 
 #include "base/must.h"
@@ -34,7 +36,8 @@ static void reply_no_lease(struct registry *r, const struct event *ev, struct ef
     if (service_name_check(ev->service, &x) != 0 || instance_id_check(ev->id, &x) != 0)
         reply_err(r, out, ev->request, &x);
     else
-        reply_error(r, out, ev->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", ev->id, ev->service);
+        reply_error(r, out, ev->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", ev->id,
+                    ev->service);
 }
 
 static void reply_renewed(struct registry *r, uint64_t request, const struct entry *e, struct effects *out)
@@ -55,7 +58,8 @@ int renew_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
         reply_no_lease(r, ev, out);
         return 0;
     }
-    if (is_there && e->n_waiting == 0 && e->pub.state != STATE_LOST && (e->busy == NULL || e->busy->kind != STORE_DELETE)) {
+    if (is_there && e->n_waiting == 0 && e->pub.state != STATE_LOST &&
+        (e->busy == NULL || e->busy->kind != STORE_DELETE)) {
         lease_renew(r, e, false, now_ms, out);
         reply_renewed(r, ev->request, e, out);
         return 0;

@@ -1,13 +1,13 @@
 /* The life of a write: submitted, queued behind an earlier write for the same instance or sent to the store, committed,
  * applied, replied.
  *
- * The happy path: op_submit starts the op, which validates and appends EFFECT_PERSIST; the store's completion comes back as
- * EVENT_COMMITTED, op_committed applies it and settles the entry: requests that waited are started, then whatever the entry
- * wants by itself (another state, its removal) is proposed, and its timer is set.
+ * The happy path: op_submit starts the op, which validates and appends EFFECT_PERSIST; the store's completion comes
+ * back as EVENT_COMMITTED, op_committed applies it and settles the entry: requests that waited are started, then
+ * whatever the entry wants by itself (another state, its removal) is proposed, and its timer is set.
  *
- * What can go wrong: the store refuses (the request is told and nothing has changed; what cannot be refused is applied and
- * tried again). Memory is short: op_submit and op_committed then change nothing and can be called again; a request that waited
- * and cannot be started is answered ERR_NOMEM; what an entry wants by itself waits for its timer. */
+ * What can go wrong: the store refuses (the request is told and nothing has changed; what cannot be refused is applied
+ * and tried again). Memory is short: op_submit and op_committed then change nothing and can be called again; a request
+ * that waited and cannot be started is answered ERR_NOMEM; what an entry wants by itself waits for its timer. */
 #include "registry/private.h"
 
 #include <stdlib.h>
@@ -16,11 +16,8 @@
 #include "base/must.h"
 
 static int (*const starters[])(struct registry *, struct op *, uint64_t, struct effects *) = {
-    [OP_REGISTER] = register_start,
-    [OP_RENEW] = renew_start,
-    [OP_DEREGISTER] = deregister_start,
-    [OP_DRAIN] = drain_start,
-    [OP_REPORT] = report_start,
+    [OP_REGISTER] = register_start, [OP_RENEW] = renew_start,   [OP_DEREGISTER] = deregister_start,
+    [OP_DRAIN] = drain_start,       [OP_REPORT] = report_start,
 };
 
 static void (*const appliers[])(struct registry *, struct op *, const struct event *, uint64_t, struct effects *) = {

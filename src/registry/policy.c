@@ -1,11 +1,11 @@
-/* What the configuration says about services: how they are answered, the check of those that bring none, and which names static
- * records of the zones keep for themselves.
+/* What the configuration says about services: how they are answered, the check of those that bring none, and which
+ * names static records of the zones keep for themselves.
  *
- * The happy path: all that a reload needs is allocated into a plan first, then the plan is carried out and every service
- * that it touches is told of by CHANGE_POLICY.
+ * The happy path: all that a reload needs is allocated into a plan first, then the plan is carried out and every
+ * service that it touches is told of by CHANGE_POLICY.
  *
- * What can go wrong: memory; then the plan is thrown away and nothing has changed. A check that comes with a reload to a
- * running instance starts from the state that the instance has, so that a reload takes nobody out of DNS. */
+ * What can go wrong: memory; then the plan is thrown away and nothing has changed. A check that comes with a reload to
+ * a running instance starts from the state that the instance has, so that a reload takes nobody out of DNS. */
 #include "registry/private.h"
 
 #include <stdlib.h>
@@ -60,7 +60,8 @@ struct reload {
     struct description *default_check;
 };
 
-static const struct service_section *section_of(const struct service_section *sections, size_t n, const struct service *s)
+static const struct service_section *section_of(const struct service_section *sections, size_t n,
+                                                const struct service *s)
 {
     char folded[FOLDED_MAX];
     for (size_t i = 0; i < n; i++)
@@ -93,8 +94,8 @@ static int plan_states(struct policy_plan *p)
     return 0;
 }
 
-static int plan_service(struct reload *plan, struct service_entry *s, const struct service_policy *policy, bool is_configured,
-                        bool is_new)
+static int plan_service(struct reload *plan, struct service_entry *s, const struct service_policy *policy,
+                        bool is_configured, bool is_new)
 {
     struct policy_plan *p = &plan->plans[plan->n++];
     *p = (struct policy_plan){.service = s, .policy = *policy, .is_configured = is_configured, .is_new = is_new};
@@ -122,8 +123,8 @@ static void plan_drop(struct registry *r, struct reload *plan)
     free(plan->plans);
 }
 
-static int plan_make(struct registry *r, const struct service_policy *defaults, const struct service_section *sections, size_t n,
-                     struct reload *plan)
+static int plan_make(struct registry *r, const struct service_policy *defaults, const struct service_section *sections,
+                     size_t n, struct reload *plan)
 {
     plan->plans = calloc(r->services.len + n + 1, sizeof(*plan->plans));
     if (plan->plans == NULL)
@@ -153,8 +154,10 @@ static int plan_make(struct registry *r, const struct service_policy *defaults, 
 static void replace_check(struct registry *r, struct entry *e, struct description *block, struct check_state *state,
                           uint64_t now_ms)
 {
-    static const enum check_status statuses[] = {[STATE_STARTING] = CHECK_NONE, [STATE_PASSING] = CHECK_PASSING,
-                                                 [STATE_WARNING] = CHECK_WARNING, [STATE_CRITICAL] = CHECK_CRITICAL};
+    static const enum check_status statuses[] = {[STATE_STARTING] = CHECK_NONE,
+                                                 [STATE_PASSING] = CHECK_PASSING,
+                                                 [STATE_WARNING] = CHECK_WARNING,
+                                                 [STATE_CRITICAL] = CHECK_CRITICAL};
     enum instance_state health = health_state(e->pub.checks, e->pub.n_checks);
     checks_free(e->pub.checks, e->pub.n_checks);
     description_unref(e->pub.check_owner);

@@ -1,10 +1,10 @@
 /* REGISTER: a new instance, a new description of one that is there, or a renewal when nothing differs.
  *
- * The happy path: register_event finds or makes the service and the entry and submits an op; register_start validates it against
- * what is there and proposes the put; put_apply installs the description once it is committed.
+ * The happy path: register_event finds or makes the service and the entry and submits an op; register_start validates
+ * it against what is there and proposes the put; put_apply installs the description once it is committed.
  *
- * What can go wrong: a name that a static record or a hold keeps, an id that is a tag or the other way round, limits. Tags and the
- * entry are taken when the put is proposed, so two requests on their way cannot contradict each other. */
+ * What can go wrong: a name that a static record or a hold keeps, an id that is a tag or the other way round, limits.
+ * Tags and the entry are taken when the put is proposed, so two requests on their way cannot contradict each other. */
 #include "registry/private.h"
 
 #include <inttypes.h>
@@ -24,8 +24,9 @@ static int check_lease(const struct registry_options *o, uint32_t lease_ms, stru
     if (lease_ms == 0 && o->allow_permanent)
         return 0;
     if (lease_ms == 0)
-        return err_set(e, ERR_BADARG, "TTL 0: permanent instances are not allowed here (allow_permanent); a TTL from %s to %s is",
-                       min, max);
+        return err_set(e, ERR_BADARG,
+                       "TTL 0: permanent instances are not allowed here (allow_permanent); a TTL from %s to %s is", min,
+                       max);
     if (lease_ms >= o->lease_min_ms && lease_ms <= o->lease_max_ms)
         return 0;
     return err_set(e, ERR_BADARG, "TTL %s: from %s to %s is expected", duration_format(lease_ms, given), min, max);
@@ -43,11 +44,14 @@ static int check_clashes(const struct registry *r, const struct op *op, struct e
     const struct entry *e = op->entry;
     const char *service = e->pub.service->name, *id = op->desc->id;
     if (is_reserved(r, service, NULL))
-        return err_set(x, ERR_BADARG, "service \"%s\": a static name of the zone is equal; choose another name", service);
+        return err_set(x, ERR_BADARG, "service \"%s\": a static name of the zone is equal; choose another name",
+                       service);
     if (is_reserved(r, service, id))
-        return err_set(x, ERR_BADARG, "id \"%s\": the static name %s.%s of the zone is equal; choose another id", id, id, service);
+        return err_set(x, ERR_BADARG, "id \"%s\": the static name %s.%s of the zone is equal; choose another id", id,
+                       id, service);
     if (!entry_is_registered(e) && tags_has(r, service_of(e), id))
-        return err_set(x, ERR_BADARG, "id \"%s\" is a tag of service \"%s\": both would be the same DNS name", id, service);
+        return err_set(x, ERR_BADARG, "id \"%s\" is a tag of service \"%s\": both would be the same DNS name", id,
+                       service);
     for (size_t i = 0; i < op->desc->n_tags; i++)
         if (tag_is_label(op->desc->tags[i]) && is_id_taken(e, op->desc->tags[i]))
             return err_set(x, ERR_BADARG, "tag \"%s\" is the id of another instance: both would be the same DNS name",
@@ -108,7 +112,8 @@ static bool is_same_target(const struct entry *e, const struct description *desc
     return true;
 }
 
-void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks, uint64_t now_ms)
+void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks,
+                   uint64_t now_ms)
 {
     struct description *owner = owner_for(e, desc);
     size_t n = owner != NULL ? owner->n_checks : 0;
@@ -145,7 +150,8 @@ static int make_entry(struct registry *r, const struct event *ev, struct entry *
     struct service_entry *s = service_find(r, ev->service);
     if (s == NULL) {
         if (r->services.len >= r->options.max_services)
-            return err_set(x, ERR_LIMIT, "there are %u services, which is the most there may be", r->options.max_services);
+            return err_set(x, ERR_LIMIT, "there are %u services, which is the most there may be",
+                           r->options.max_services);
         int rc = service_make(r, ev->service, &s);
         if (rc != 0)
             return rc;
@@ -276,7 +282,8 @@ int register_start(struct registry *r, struct op *op, uint64_t now_ms, struct ef
 
 static void put_failed(struct registry *r, const struct op *op, struct effects *out)
 {
-    reply_error(r, out, op->request, ERR_UNAVAILABLE, "the store did not take the registration; nothing has changed, try again");
+    reply_error(r, out, op->request, ERR_UNAVAILABLE,
+                "the store did not take the registration; nothing has changed, try again");
 }
 
 void put_apply(struct registry *r, struct op *op, const struct event *ev, uint64_t now_ms, struct effects *out)
@@ -305,7 +312,11 @@ void put_apply(struct registry *r, struct op *op, const struct event *ev, uint64
     e->is_unsaved = false;
     entry_set_state(r, e, op->state);
     revision_grow(r, ev->u.committed.revision);
-    change_add(r, out, e, old_desc == NULL ? CHANGE_REGISTERED : is_same ? CHANGE_STATE : CHANGE_REPLACED, old_state)
+    change_add(r, out, e,
+               old_desc == NULL ? CHANGE_REGISTERED
+               : is_same        ? CHANGE_STATE
+                                : CHANGE_REPLACED,
+               old_state)
         ->u.change.old_desc = old_desc;
     r->counts.registers += op->cause == OP_REGISTER;
     r->counts.renews += op->cause == OP_RENEW;

@@ -1,7 +1,7 @@
 /* The registry itself: its making, its step, and reading it.
  *
- * registry_step only finds the function of the event; each subject has a file: register.c, lease.c, session.c, checks.c, state.c,
- * removal.c; op.c joins them with the store. private.h tells how an entry lives. */
+ * registry_step only finds the function of the event; each subject has a file: register.c, lease.c, session.c,
+ * checks.c, state.c, removal.c; op.c joins them with the store. private.h tells how an entry lives. */
 #include "registry/private.h"
 
 #include <stdlib.h>
@@ -29,8 +29,8 @@ void registry_bury(struct registry *r)
     }
 }
 
-int registry_new(const struct registry_options *o, const struct service_policy *policy, uint64_t first_revision, uint64_t key,
-                 uint64_t now_ms, struct registry **out)
+int registry_new(const struct registry_options *o, const struct service_policy *policy, uint64_t first_revision,
+                 uint64_t key, uint64_t now_ms, struct registry **out)
 {
     struct registry *r = calloc(1, sizeof(*r));
     if (r == NULL)
@@ -107,13 +107,15 @@ static void reply_missed(struct registry *r, const struct event *ev, struct effe
     else if (ev->type == EVENT_DEREGISTER)
         reply_ok(r, out, ev->request); /* removed = false */
     else
-        reply_error(r, out, ev->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", ev->id, ev->service);
+        reply_error(r, out, ev->request, ERR_NOLEASE, "no instance \"%s\" of service \"%s\"; register again", ev->id,
+                    ev->service);
 }
 
 /* DEREGISTER, DRAIN, REPORT: writes to an instance that should be there. */
 static int write_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
 {
-    static const enum op_cause causes[] = {[EVENT_DEREGISTER] = OP_DEREGISTER, [EVENT_DRAIN] = OP_DRAIN, [EVENT_REPORT] = OP_REPORT};
+    static const enum op_cause causes[] = {
+        [EVENT_DEREGISTER] = OP_DEREGISTER, [EVENT_DRAIN] = OP_DRAIN, [EVENT_REPORT] = OP_REPORT};
     struct service_entry *s = service_find(r, ev->service);
     struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
     struct op *op;
@@ -169,7 +171,8 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
 
 /* ── what a store holds ── */
 
-static int restore_entry(struct registry *r, struct entry *e, const struct store_record *rec, uint64_t now_ms, struct effects *out)
+static int restore_entry(struct registry *r, struct entry *e, const struct store_record *rec, uint64_t now_ms,
+                         struct effects *out)
 {
     struct check_state *checks;
     int rc = effects_reserve(out, 1);
@@ -260,14 +263,16 @@ void registry_counts(const struct registry *r, struct registry_counts *out)
 
 const char *instance_state_name(enum instance_state s)
 {
-    static const char *const names[] = {"none", "starting", "passing", "warning", "critical", "draining", "maintenance", "held", "lost"};
+    static const char *const names[] = {"none",     "starting",    "passing", "warning", "critical",
+                                        "draining", "maintenance", "held",    "lost"};
     must((size_t)s < sizeof(names) / sizeof(names[0]));
     return names[s];
 }
 
 const char *change_kind_name(enum change_kind k)
 {
-    static const char *const names[] = {"registered", "replaced", "state", "deregistered", "expired", "removed", "policy"};
+    static const char *const names[] = {"registered", "replaced", "state", "deregistered",
+                                        "expired",    "removed",  "policy"};
     must((size_t)k < sizeof(names) / sizeof(names[0]));
     return names[k];
 }

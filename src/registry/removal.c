@@ -1,10 +1,11 @@
 /* Instances that leave: DEREGISTER, the end of a lease, critical for longer than `remove`.
  *
- * The happy path: the delete is proposed, the store takes it, delete_apply takes the instance out and leaves a hold on its id if
- * one was asked for.
+ * The happy path: the delete is proposed, the store takes it, delete_apply takes the instance out and leaves a hold on
+ * its id if one was asked for.
  *
- * What can go wrong: the store refuses. A DEREGISTER is then refused too. The end of a lease cannot be refused: the instance becomes
- * `lost`, is served no more, and the delete is tried again each second; a RENEW or REGISTER meanwhile brings it back. */
+ * What can go wrong: the store refuses. A DEREGISTER is then refused too. The end of a lease cannot be refused: the
+ * instance becomes `lost`, is served no more, and the delete is tried again each second; a RENEW or REGISTER meanwhile
+ * brings it back. */
 #include "registry/private.h"
 
 int deregister_start(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
@@ -24,7 +25,8 @@ static void delete_failed(struct registry *r, struct op *op, uint64_t now_ms, st
     struct entry *e = op->entry;
     enum instance_state old = e->pub.state;
     if (op->cause == OP_DEREGISTER) {
-        reply_error(r, out, op->request, ERR_UNAVAILABLE, "the store did not take the change; nothing has changed, try again");
+        reply_error(r, out, op->request, ERR_UNAVAILABLE,
+                    "the store did not take the change; nothing has changed, try again");
         return;
     }
     e->retry_ms = now_ms + RETRY_MS;
@@ -57,7 +59,9 @@ static void uninstall(struct registry *r, struct entry *e)
 void delete_apply(struct registry *r, struct op *op, const struct event *ev, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    enum change_kind kind = op->cause == OP_EXPIRE ? CHANGE_EXPIRED : op->cause == OP_REMOVE ? CHANGE_REMOVED : CHANGE_DEREGISTERED;
+    enum change_kind kind = op->cause == OP_EXPIRE   ? CHANGE_EXPIRED
+                            : op->cause == OP_REMOVE ? CHANGE_REMOVED
+                                                     : CHANGE_DEREGISTERED;
     if (!ev->u.committed.ok) {
         delete_failed(r, op, now_ms, out);
         return;

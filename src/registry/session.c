@@ -1,10 +1,10 @@
 /* Sessions: instances that die soon after the connection that registered them.
  *
- * The happy path: the first REGISTER with SESSION makes the session, each committed one ties its instance to it, the end of the
- * connection cuts the leases of all of them to the grace.
+ * The happy path: the first REGISTER with SESSION makes the session, each committed one ties its instance to it, the
+ * end of the connection cuts the leases of all of them to the grace.
  *
- * What can go wrong: the connection ends while its registrations are on their way: they hold the closed session by reference and
- * are cut when they are applied. */
+ * What can go wrong: the connection ends while its registrations are on their way: they hold the closed session by
+ * reference and are cut when they are applied. */
 #include "registry/private.h"
 
 #include <stdlib.h>

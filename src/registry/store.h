@@ -1,8 +1,8 @@
 /* A store keeps what was acknowledged. One table of functions per kind; one test body runs against every one.
  *
  * Commits are asynchronous: submit copies the op and returns; completions come in the order of submission, each ok or
- * failed, through poll. A store that works on another thread calls `wake` (any thread) when completions are ready; the owner then
- * polls. Renewals never come here. Everything but wake happens on the control thread. */
+ * failed, through poll. A store that works on another thread calls `wake` (any thread) when completions are ready; the
+ * owner then polls. Renewals never come here. Everything but wake happens on the control thread. */
 #ifndef REGISTRY_STORE_H
 #define REGISTRY_STORE_H
 
@@ -23,11 +23,11 @@ enum store_op_kind {
 struct store_op {
     uint64_t ticket; /* of the caller, comes back in the completion */
     enum store_op_kind kind;
-    const char *service, *id;       /* as shown */
-    struct description *desc;       /* STORE_PUT: the store takes a reference if it keeps it past submit */
-    uint8_t state;                  /* enum instance_state */
+    const char *service, *id; /* as shown */
+    struct description *desc; /* STORE_PUT: the store takes a reference if it keeps it past submit */
+    uint8_t state;            /* enum instance_state */
     bool is_draining;
-    uint64_t hold_ms;               /* STORE_DELETE: how long the id is held, 0: not */
+    uint64_t hold_ms; /* STORE_DELETE: how long the id is held, 0: not */
 };
 
 struct store_completion {

@@ -1,5 +1,5 @@
-/* The store that keeps nothing: for --dev and tests. It only turns each op into a completion, which waits in a ring until it is
- * polled, so that its user sees the same asynchrony as with a disk.
+/* The store that keeps nothing: for --dev and tests. It only turns each op into a completion, which waits in a ring
+ * until it is polled, so that its user sees the same asynchrony as with a disk.
  *
  * What can go wrong: the ring cannot grow; the op is then not taken. */
 #include <stdlib.h>
@@ -43,7 +43,8 @@ static uint64_t memory_revision(const struct store *s)
     return 0;
 }
 
-static int memory_load(struct store *s, int (*each)(const struct store_record *rec, void *arg), void *arg, struct err *e)
+static int memory_load(struct store *s, int (*each)(const struct store_record *rec, void *arg), void *arg,
+                       struct err *e)
 {
     (void)s, (void)each, (void)arg, (void)e;
     return 0;

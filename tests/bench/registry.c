@@ -1,5 +1,6 @@
-/* What the registry costs on one thread, without a loop around it: registrations, renewals, expiries in a flood and in a stream, and
- * the memory of an instance. `make bench-registry` prints a table; nothing is compared with a bar here. */
+/* What the registry costs on one thread, without a loop around it: registrations, renewals, expiries in a flood and in
+ * a stream, and the memory of an instance. `make bench-registry` prints a table; nothing is compared with a bar here.
+ */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -11,9 +12,9 @@
 #include "base/rng.h"
 #include "registry/registry.h"
 
-#define SERVICES 1000
+#define SERVICES     1000
 #define STREAM_PER_S 10000
-#define STREAM_S 20
+#define STREAM_S     20
 
 static struct registry *registry;
 static struct effects effects;
@@ -77,7 +78,8 @@ static void add(uint64_t n, uint32_t lease_ms, uint64_t now_ms)
 static void tell(const char *what, uint64_t n, double from)
 {
     double took = seconds() - from;
-    printf("%-44s %9" PRIu64 "  %6.2f s  %9.0f /s  %7.0f ns\n", what, n, took, (double)n / took, took * 1e9 / (double)n);
+    printf("%-44s %9" PRIu64 "  %6.2f s  %9.0f /s  %7.0f ns\n", what, n, took, (double)n / took,
+           took * 1e9 / (double)n);
 }
 
 static void bench_register(void)
@@ -148,8 +150,12 @@ static void bench_stream(uint64_t now_ms)
 
 int main(int argc, char **argv)
 {
-    const struct registry_options o = {.lease_default_ms = 30000, .lease_min_ms = 1000, .lease_max_ms = 86400000,
-                                       .session_grace_ms = 5000, .max_services = 100000, .max_instances = 1000000,
+    const struct registry_options o = {.lease_default_ms = 30000,
+                                       .lease_min_ms = 1000,
+                                       .lease_max_ms = 86400000,
+                                       .session_grace_ms = 5000,
+                                       .max_services = 100000,
+                                       .max_instances = 1000000,
                                        .expiry_slice = 1000};
     const struct service_policy p = {.ttl_s = 5};
     instances = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;

@@ -1,5 +1,5 @@
-/* What every store must do, whatever it keeps things in: one body, run against each that there is. A store whose promise
- * outlives the process is also closed and opened in between. */
+/* What every store must do, whatever it keeps things in: one body, run against each that there is. A store whose
+ * promise outlives the process is also closed and opened in between. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include "registry/store.h"
 #include "tests/lib/heap.h"
 
-#define MANY 1000
+#define MANY      1000
 #define POLLS_MAX 10000 /* of 1 ms: how long a store may take */
 
 struct fixture {
@@ -71,9 +71,20 @@ static struct description *describe(unsigned n)
     struct description *d;
     snprintf(id, sizeof(id), "id-%u", n);
     snprintf(weight, sizeof(weight), "%u", n % 100 + 1);
-    struct description_input in = {.id = id, .address = "10.0.0.1,2001:db8::1", .port = "80", .lease_ms = 30000, .weight = weight,
-                                   .priority = "7", .tags = tags, .n_tags = 2, .meta = meta, .n_meta = 2, .ports = ports,
-                                   .n_ports = 2, .checks = checks, .n_checks = 2};
+    struct description_input in = {.id = id,
+                                   .address = "10.0.0.1,2001:db8::1",
+                                   .port = "80",
+                                   .lease_ms = 30000,
+                                   .weight = weight,
+                                   .priority = "7",
+                                   .tags = tags,
+                                   .n_tags = 2,
+                                   .meta = meta,
+                                   .n_meta = 2,
+                                   .ports = ports,
+                                   .n_ports = 2,
+                                   .checks = checks,
+                                   .n_checks = 2};
     assert_int_equal(description_new(&in, &limits, &d, NULL), 0);
     return d;
 }
@@ -202,7 +213,8 @@ static void test_close_with_ops_under_way(void **state)
     f->next_completion = f->next_ticket;
 }
 
-/* What was acknowledged is there after close and open: the last put, state and drain of each, nothing that was deleted. */
+/* What was acknowledged is there after close and open: the last put, state and drain of each, nothing that was deleted.
+ */
 static void test_durable(void **state)
 {
     struct fixture *f = *state;
@@ -212,9 +224,14 @@ static void test_durable(void **state)
     for (unsigned n = 0; n < 100; n++)
         put(f, n, n % 2 == 0 ? STATE_PASSING : STATE_STARTING);
     for (unsigned n = 0; n < 100; n += 10)
-        assert_int_equal(submit(f, (struct store_op){.kind = STORE_DELETE, .service = "Web_1", .id = n == 0 ? "id-0" : "id-10"}), 0);
-    assert_int_equal(submit(f, (struct store_op){.kind = STORE_STATE, .service = "Web_1", .id = "id-1", .state = STATE_DRAINING,
-                                                 .is_draining = true}), 0);
+        assert_int_equal(
+            submit(f, (struct store_op){.kind = STORE_DELETE, .service = "Web_1", .id = n == 0 ? "id-0" : "id-10"}), 0);
+    assert_int_equal(submit(f, (struct store_op){.kind = STORE_STATE,
+                                                 .service = "Web_1",
+                                                 .id = "id-1",
+                                                 .state = STATE_DRAINING,
+                                                 .is_draining = true}),
+                     0);
     finish(f);
     reopen(f, &c);
     assert_int_equal(c.n, 98);
@@ -284,11 +301,19 @@ int main(void)
     const struct store_vtable *vtable;
     int failed = 0;
     for (size_t i = 0; (vtable = store_at(i)) != NULL; i++) {
-#define TEST(f) {.name = #f, .test_func = f, .setup_func = setup, .teardown_func = teardown, .initial_state = &i}
+#define TEST(f)                                                                                                        \
+    {                                                                                                                  \
+        .name = #f, .test_func = f, .setup_func = setup, .teardown_func = teardown, .initial_state = &i                \
+    }
         const struct CMUnitTest tests[] = {
-            TEST(test_starts_empty), TEST(test_completes_in_order),       TEST(test_revision_grows),
-            TEST(test_durable),      TEST(test_close_with_ops_under_way), TEST(test_no_memory),
-            TEST(test_open_without_memory), cmocka_unit_test(test_find),
+            TEST(test_starts_empty),
+            TEST(test_completes_in_order),
+            TEST(test_revision_grows),
+            TEST(test_durable),
+            TEST(test_close_with_ops_under_way),
+            TEST(test_no_memory),
+            TEST(test_open_without_memory),
+            cmocka_unit_test(test_find),
         };
         failed += cmocka_run_group_tests_name(vtable->name, tests, NULL, NULL);
     }

@@ -1,5 +1,5 @@
-/* Check specs: any text is parsed or refused with a reason; what was parsed keeps to its bounds and parses again from its own text
- * as the same spec. */
+/* Check specs: any text is parsed or refused with a reason; what was parsed keeps to its bounds and parses again from
+ * its own text as the same spec. */
 #include "harness.h"
 
 #include <string.h>
@@ -10,7 +10,8 @@
 static void check_bounds(const struct check_spec *s)
 {
     must(s->interval_ms >= CHECK_INTERVAL_MIN_MS && s->interval_ms <= CHECK_INTERVAL_MAX_MS);
-    must((s->timeout_ms > 0 || s->type == CHECK_SCRIPT) && s->rise >= 1 && s->rise <= 100 && s->fall >= 1 && s->fall <= 100);
+    must((s->timeout_ms > 0 || s->type == CHECK_SCRIPT) && s->rise >= 1 && s->rise <= 100 && s->fall >= 1 &&
+         s->fall <= 100);
     must((s->type == CHECK_SCRIPT) == (s->script[0] != '\0'));
     must((s->type != CHECK_HTTP && s->type != CHECK_HTTPS) || s->path[0] == '/');
     must(strchr(s->host, '/') == NULL && strchr(s->script, '/') == NULL);

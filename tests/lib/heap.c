@@ -1,5 +1,5 @@
-/* See heap.h. The linker sends every malloc, calloc, realloc, strdup and free of the test's objects here; the countdown decides
- * whether the real one is asked. */
+/* See heap.h. The linker sends every malloc, calloc, realloc, strdup and free of the test's objects here; the countdown
+ * decides whether the real one is asked. */
 #include "heap.h"
 
 #include <stdlib.h>

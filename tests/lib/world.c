@@ -1,5 +1,5 @@
-/* See world.h. Each command becomes one event; then the world settles: completions are fed back as the store's mood says, and
- * deadlines that are due are worked off. Programmer's errors in a script end the test by must(). */
+/* See world.h. Each command becomes one event; then the world settles: completions are fed back as the store's mood
+ * says, and deadlines that are due are worked off. Programmer's errors in a script end the test by must(). */
 #include "world.h"
 
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include "base/must.h"
 #include "heap.h"
 
-#define WORDS_MAX 32
+#define WORDS_MAX      32
 #define FIRST_REVISION 100
 
 /* ── words ── */
@@ -171,7 +171,8 @@ static void tell(struct world *w)
 
 /* ── steps ── */
 
-/* Lets the n-th allocation of the step fail for n = 0, 1, ...; a step that returns ERR_NOMEM must have changed nothing. */
+/* Lets the n-th allocation of the step fail for n = 0, 1, ...; a step that returns ERR_NOMEM must have changed nothing.
+ */
 static int sweep(struct world *w, const struct event *ev)
 {
     struct buf before, after;
@@ -191,8 +192,8 @@ static int sweep(struct world *w, const struct event *ev)
         buf_reset(&after);
         world_dump(w, &after);
         if (strcmp(buf_cstr(&before), buf_cstr(&after)) != 0)
-            fprintf(stderr, "a step of type %d that found no memory has changed\n%sto\n%s", (int)ev->type, buf_cstr(&before),
-                    buf_cstr(&after));
+            fprintf(stderr, "a step of type %d that found no memory has changed\n%sto\n%s", (int)ev->type,
+                    buf_cstr(&before), buf_cstr(&after));
         must(strcmp(buf_cstr(&before), buf_cstr(&after)) == 0);
     }
     buf_fini(&before);
@@ -363,7 +364,9 @@ static void do_close(struct world *w, const struct words *a)
 
 static void do_store(struct world *w, const struct words *a)
 {
-    w->store = strcmp(a->at[1], "ok") == 0 ? WORLD_OK : strcmp(a->at[1], "failing") == 0 ? WORLD_FAILING : WORLD_HOLDING;
+    w->store = strcmp(a->at[1], "ok") == 0        ? WORLD_OK
+               : strcmp(a->at[1], "failing") == 0 ? WORLD_FAILING
+                                                  : WORLD_HOLDING;
 }
 
 static void do_commit(struct world *w, const struct words *a)
@@ -374,7 +377,8 @@ static void do_commit(struct world *w, const struct words *a)
 
 static void configure(struct world *w)
 {
-    int rc = registry_configure(w->registry, &w->options, &w->policy, w->sections, w->n_sections, w->now_ms, &w->effects);
+    int rc =
+        registry_configure(w->registry, &w->options, &w->policy, w->sections, w->n_sections, w->now_ms, &w->effects);
     must(rc == 0);
     tell(w);
 }
@@ -444,8 +448,9 @@ static void do_counts(struct world *w, const struct words *a)
     struct registry_counts c;
     registry_counts(w->registry, &c);
     buf_printf(&w->out,
-               "             %" PRIu64 " services, %" PRIu64 " instances, %" PRIu64 " served; registers %" PRIu64 " renews %" PRIu64
-               " deregisters %" PRIu64 " expiries %" PRIu64 " states %" PRIu64 " store failures %" PRIu64 "\n",
+               "             %" PRIu64 " services, %" PRIu64 " instances, %" PRIu64 " served; registers %" PRIu64
+               " renews %" PRIu64 " deregisters %" PRIu64 " expiries %" PRIu64 " states %" PRIu64
+               " store failures %" PRIu64 "\n",
                c.services, c.instances, c.served, c.registers, c.renews, c.deregisters, c.expiries, c.state_changes,
                c.store_failures);
 }
@@ -469,11 +474,16 @@ static const struct {
     const char *verb;
     size_t words;
     void (*run)(struct world *w, const struct words *a);
-} verbs[] = {{"at", 2, do_at},           {"register", 5, do_register}, {"renew", 3, do_write},     {"deregister", 3, do_write},
-             {"drain", 3, do_write},     {"undrain", 3, do_write},     {"report", 4, do_write},    {"probe", 5, do_probe},
-             {"close", 2, do_close},     {"store", 2, do_store},       {"commit", 2, do_commit},   {"refuse", 2, do_commit},
-             {"restore", 5, do_restore}, {"section", 2, do_section},   {"reserve", 1, do_reserve}, {"unsection", 2, do_unsection},
-             {"options", 2, do_options}, {"show", 1, do_show},         {"counts", 1, do_counts},   {"quiet", 1, do_quiet},
+} verbs[] = {{"at", 2, do_at},           {"register", 5, do_register},
+             {"renew", 3, do_write},     {"deregister", 3, do_write},
+             {"drain", 3, do_write},     {"undrain", 3, do_write},
+             {"report", 4, do_write},    {"probe", 5, do_probe},
+             {"close", 2, do_close},     {"store", 2, do_store},
+             {"commit", 2, do_commit},   {"refuse", 2, do_commit},
+             {"restore", 5, do_restore}, {"section", 2, do_section},
+             {"reserve", 1, do_reserve}, {"unsection", 2, do_unsection},
+             {"options", 2, do_options}, {"show", 1, do_show},
+             {"counts", 1, do_counts},   {"quiet", 1, do_quiet},
              {"loud", 1, do_quiet}};
 
 void world_command(struct world *w, const char *line)
@@ -525,8 +535,9 @@ void world_fini(struct world *w)
 static void dump_instance(const struct instance *i, struct buf *out)
 {
     char address[ADDRESS_TEXT_MAX];
-    buf_printf(out, "             %s/%s %s:%u %s%s%s", i->service->name, i->desc->id, description_address(i->desc, address),
-               i->desc->port, instance_state_name(i->state), i->is_draining && i->state != STATE_DRAINING ? " (draining)" : "",
+    buf_printf(out, "             %s/%s %s:%u %s%s%s", i->service->name, i->desc->id,
+               description_address(i->desc, address), i->desc->port, instance_state_name(i->state),
+               i->is_draining && i->state != STATE_DRAINING ? " (draining)" : "",
                i->deadline_ms == UINT64_MAX ? " permanent" : "");
     if (i->deadline_ms != UINT64_MAX)
         buf_printf(out, " until %" PRIu64 ".%03" PRIu64, i->deadline_ms / 1000, i->deadline_ms % 1000);
@@ -541,8 +552,8 @@ void world_dump(const struct world *w, struct buf *out)
 {
     const struct service *s = NULL;
     while ((s = registry_each(w->registry, s)) != NULL) {
-        buf_printf(out, "             %s: %u registered, %u served, %u starting%s%s\n", s->name, s->n_registered, s->n_served,
-                   s->n_starting, s->is_configured ? ", configured" : "", s->is_hidden ? ", hidden" : "");
+        buf_printf(out, "             %s: %u registered, %u served, %u starting%s%s\n", s->name, s->n_registered,
+                   s->n_served, s->n_starting, s->is_configured ? ", configured" : "", s->is_hidden ? ", hidden" : "");
         for (struct list *at = s->ordered.next; at != &s->ordered; at = at->next)
             dump_instance(CONTAINER_OF(at, struct instance, link), out);
     }

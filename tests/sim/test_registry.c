@@ -1,5 +1,6 @@
-/* Replays the transcripts of tests/sim/registry: each line that begins with "> " is a command (tests/lib/world.h), the lines after it
- * are what must happen. The text is the specification; this program only types the commands again and compares.
+/* Replays the transcripts of tests/sim/registry: each line that begins with "> " is a command (tests/lib/world.h), the
+ * lines after it are what must happen. The text is the specification; this program only types the commands again and
+ * compares.
  *
  *     test_registry                   every transcript, then every one again with each allocation failing once
  *     test_registry --write FILE      prints the transcript of FILE's commands as they happen now */
@@ -54,8 +55,8 @@ static void print_difference(const char *path, const char *want, const char *got
             line++;
             begin = i + 1;
         }
-    fprintf(stderr, "%s:%zu: expected: %.*s\n%s:%zu: happened: %.*s\n", path, line, (int)strcspn(want + begin, "\n"), want + begin,
-            path, line, (int)strcspn(got + begin, "\n"), got + begin);
+    fprintf(stderr, "%s:%zu: expected: %.*s\n%s:%zu: happened: %.*s\n", path, line, (int)strcspn(want + begin, "\n"),
+            want + begin, path, line, (int)strcspn(got + begin, "\n"), got + begin);
 }
 
 /* A request that waited and found no memory is told so: then the rest of the story is another one. */
@@ -82,7 +83,8 @@ static bool replay(const char *path, bool is_sweeping)
     }
     world_fini(&w);
     if (heap_live() != live) {
-        fprintf(stderr, "%s: %ld blocks leaked%s\n", path, heap_live() - live, is_sweeping ? " when memory was short" : "");
+        fprintf(stderr, "%s: %ld blocks leaked%s\n", path, heap_live() - live,
+                is_sweeping ? " when memory was short" : "");
         ok = false;
     }
     free(text);

@@ -1,4 +1,5 @@
-/* Random events against a registry whose store is late and refuses at random, beside a naive model. What must hold, whatever comes:
+/* Random events against a registry whose store is late and refuses at random, beside a naive model. What must hold,
+ * whatever comes:
  *
  *     nothing is visible before it is committed: changes come only from completions
  *     at most one op of an instance is on its way
@@ -19,12 +20,12 @@
 #include "base/rng.h"
 #include "registry/registry.h"
 
-#define SERVICES 2
-#define IDS 4
-#define CELLS (SERVICES * IDS)
+#define SERVICES     2
+#define IDS          4
+#define CELLS        (SERVICES * IDS)
 #define REQUESTS_MAX 4096
-#define STEPS 1500
-#define VARIANTS 3
+#define STEPS        1500
+#define VARIANTS     3
 
 /* One instance that may be: what the changes said, what the store holds. */
 struct cell {
@@ -60,7 +61,7 @@ static struct model {
     uint64_t n_asked, n_answered, now_ms, revision;
     uint64_t seed;
     struct rng rng;
-} *m;
+} * m;
 
 #define expect(x) ((x) ? (void)0 : fail(#x, __LINE__))
 
@@ -121,7 +122,8 @@ static void on_persist(const struct effect *x)
 static void on_change(const struct effect *x, bool is_completion)
 {
     expect(is_completion);
-    const struct description *d = x->u.change.new_desc != NULL && !x->u.change.gone ? x->u.change.new_desc : x->u.change.old_desc;
+    const struct description *d =
+        x->u.change.new_desc != NULL && !x->u.change.gone ? x->u.change.new_desc : x->u.change.old_desc;
     struct cell *c = cell_of(x->u.change.service->name, d->id);
     expect(x->u.change.revision > m->revision);
     m->revision = x->u.change.revision;
@@ -214,8 +216,8 @@ static void work_off(void)
 
 static void ask(void)
 {
-    static const enum event_type types[] = {EVENT_REGISTER, EVENT_REGISTER, EVENT_REGISTER, EVENT_RENEW, EVENT_RENEW,
-                                            EVENT_DEREGISTER, EVENT_DRAIN, EVENT_REPORT};
+    static const enum event_type types[] = {EVENT_REGISTER, EVENT_REGISTER,   EVENT_REGISTER, EVENT_RENEW,
+                                            EVENT_RENEW,    EVENT_DEREGISTER, EVENT_DRAIN,    EVENT_REPORT};
     uint32_t id = rng_below(&m->rng, IDS), service = rng_below(&m->rng, SERVICES);
     struct event ev = {.type = types[rng_below(&m->rng, 8)], .service = services[service], .id = ids[id]};
     if (m->n_asked == REQUESTS_MAX)
@@ -238,7 +240,9 @@ static void ask(void)
 
 static void probe(void)
 {
-    struct event ev = {.type = EVENT_PROBE_RESULT, .service = services[rng_below(&m->rng, SERVICES)], .id = ids[rng_below(&m->rng, IDS)]};
+    struct event ev = {.type = EVENT_PROBE_RESULT,
+                       .service = services[rng_below(&m->rng, SERVICES)],
+                       .id = ids[rng_below(&m->rng, IDS)]};
     const struct service *s = registry_service(m->registry, ev.service);
     const struct instance *i = s != NULL ? registry_instance(s, ev.id) : NULL;
     ev.u.probe.check = (uint16_t)rng_below(&m->rng, 3);
@@ -273,8 +277,14 @@ static struct description *describe(uint32_t id, uint32_t variant)
     static const struct description_limits limits = {.tags = 4, .meta = 4, .ports = 4, .checks = 4, .meta_bytes = 100};
     static const char *const checks[] = {"ttl 5s remove=3s", "tcp://:80 rise=1 fall=1"};
     static const char *const tags[] = {"blue", "green"};
-    struct description_input in = {.id = ids[id], .address = "10.0.0.1", .port = "80", .lease_ms = variant < 2 ? 2000 + 1000 * variant : 60000,
-                                   .tags = tags, .n_tags = variant, .checks = checks, .n_checks = variant};
+    struct description_input in = {.id = ids[id],
+                                   .address = "10.0.0.1",
+                                   .port = "80",
+                                   .lease_ms = variant < 2 ? 2000 + 1000 * variant : 60000,
+                                   .tags = tags,
+                                   .n_tags = variant,
+                                   .checks = checks,
+                                   .n_checks = variant};
     struct description *d;
     int rc = description_new(&in, &limits, &d, NULL);
     must(rc == 0);
@@ -283,8 +293,13 @@ static struct description *describe(uint32_t id, uint32_t variant)
 
 static void begin(uint64_t seed)
 {
-    const struct registry_options o = {.lease_default_ms = 2000, .lease_min_ms = 1000, .lease_max_ms = 60000, .session_grace_ms = 500,
-                                       .max_services = 10, .max_instances = 10, .expiry_slice = 3};
+    const struct registry_options o = {.lease_default_ms = 2000,
+                                       .lease_min_ms = 1000,
+                                       .lease_max_ms = 60000,
+                                       .session_grace_ms = 500,
+                                       .max_services = 10,
+                                       .max_instances = 10,
+                                       .expiry_slice = 3};
     const struct service_policy p = {.ttl_s = 5};
     m = calloc(1, sizeof(*m));
     must(m != NULL);

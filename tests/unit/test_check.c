@@ -22,12 +22,12 @@ static void test_rise_and_fall(void **state)
         {2, 3, "pccpcccpcpp", "ppppppccccp"},
         {2, 3, "cpcpp", "ccccp"},
         {1, 1, "pcpcw", "pcpcw"},
-        {2, 3, "pwpw", "pwpw"},      /* between passing and warning at once */
-        {2, 3, "cpw", "ccw"},        /* a rise of mixed successes ends at the last one */
-        {2, 3, "wccw", "wwww"},      /* too few failures */
-        {2, 3, "pCp", "pcc"},        /* a report decides at once, a result after it counts */
+        {2, 3, "pwpw", "pwpw"}, /* between passing and warning at once */
+        {2, 3, "cpw", "ccw"},   /* a rise of mixed successes ends at the last one */
+        {2, 3, "wccw", "wwww"}, /* too few failures */
+        {2, 3, "pCp", "pcc"},   /* a report decides at once, a result after it counts */
         {3, 3, "cPcc", "cppp"},
-        {2, 2, "pcpcpc", "pppppp"},  /* never two in a row */
+        {2, 2, "pcpcpc", "pppppp"}, /* never two in a row */
         {100, 100, "cp", "cc"},
     };
     static const char letters[] = "?pwc";
@@ -80,7 +80,10 @@ static void test_output(void **state)
     expect_output(" \n\n", NULL);
     expect_output("HTTP 200\n", "HTTP 200");
     expect_output("two\nlines\tand a tab", "two\nlines\tand a tab");
-    expect_output("gr\xc3\xbc\xc3\x9f" "e", "gr\xc3\xbc\xc3\x9f" "e");
+    expect_output("gr\xc3\xbc\xc3\x9f"
+                  "e",
+                  "gr\xc3\xbc\xc3\x9f"
+                  "e");
     expect_output("bad\xff\x01\x7f\x1b[0m", "bad????[0m");
     expect_output("cut\xc3", "cut?");
 }
@@ -112,7 +115,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rise_and_fall), cmocka_unit_test(test_history), cmocka_unit_test(test_output),
+        cmocka_unit_test(test_rise_and_fall), cmocka_unit_test(test_history),   cmocka_unit_test(test_output),
         cmocka_unit_test(test_output_is_cut), cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,17 +21,19 @@ static void test_accepted(void **state)
         uint32_t interval_ms, timeout_ms, remove_ms;
         const char *host, *path;
     } rows[] = {
-        {"http://:8080/healthz interval=10s timeout=2s rise=2 fall=3 expect=200", CHECK_HTTP, 8080, 200, 2, 3, 10000, 2000, 0, "",
-         "/healthz"},
+        {"http://:8080/healthz interval=10s timeout=2s rise=2 fall=3 expect=200", CHECK_HTTP, 8080, 200, 2, 3, 10000,
+         2000, 0, "", "/healthz"},
         {"http://", CHECK_HTTP, 0, 0, 2, 3, 10000, 2000, 0, "", "/"},
         {"http:///status?full=1", CHECK_HTTP, 0, 0, 2, 3, 10000, 2000, 0, "", "/status?full=1"},
         {"https://api.example.org:8443/", CHECK_HTTPS, 8443, 0, 2, 3, 10000, 2000, 0, "api.example.org", "/"},
         {"http://[2001:db8::1]:80/x", CHECK_HTTP, 80, 0, 2, 3, 10000, 2000, 0, "2001:db8::1", "/x"},
         {"tcp://:8080 interval=5s", CHECK_TCP, 8080, 0, 2, 3, 5000, 2000, 0, "", ""},
         {"tcp://10.1.2.3 interval=100ms", CHECK_TCP, 0, 0, 2, 3, 100, 100, 0, "10.1.2.3", ""},
-        {"tcp://:1 rise=100 fall=1 remove=10m interval=24h timeout=10m", CHECK_TCP, 1, 0, 100, 1, 86400000, 600000, 600000, "", ""},
+        {"tcp://:1 rise=100 fall=1 remove=10m interval=24h timeout=10m", CHECK_TCP, 1, 0, 100, 1, 86400000, 600000,
+         600000, "", ""},
         {"ttl 15s remove=10m", CHECK_TTL, 0, 0, 2, 3, 15000, 2000, 600000, "", ""},
-        {"script:disk_free.sh interval=30s", CHECK_SCRIPT, 0, 0, 2, 3, 30000, 0, 0, "", ""}, /* the script's own timeout */
+        {"script:disk_free.sh interval=30s", CHECK_SCRIPT, 0, 0, 2, 3, 30000, 0, 0, "",
+         ""}, /* the script's own timeout */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct check_spec s;
@@ -71,20 +73,57 @@ static void test_refused(void **state)
     static const struct {
         const char *in, *word;
     } rows[] = {
-        {"", "expected"}, {"   ", "expected"}, {"ping", "ping"}, {"HTTP://x", "HTTP"}, {"ftp://x/", "ftp"},
-        {"grpc://:9000/service", "grpc checks are not built yet"}, {"http://:0/", "port"}, {"http://:65536/", "port"},
-        {"http://:/", "port"}, {"http://:80x/", "port"}, {"http://a b/", "b/"}, {"http://user@host/", "expected"},
-        {"http://[::1/", "[IPv6]"}, {"http://[]/", "[IPv6]"}, {"http://[1234]/", "[IPv6]"}, {"http://.x/", "host"},
-        {"http://-x/", "host"}, {"http://x?y", "[/path]"}, {"tcp://:80/path", "tcp://[host][:port]"}, {"ttl", "duration"},
-        {"ttl 0", "duration"}, {"ttl 99ms", "duration"}, {"ttl 25h", "duration"}, {"ttl x", "duration"},
-        {"ttl 15s interval=1s", "it knows remove"}, {"ttl 15s 16s", "it knows remove"}, {"script:", "script:NAME"},
-        {"script:../etc", "script:NAME"}, {"script:a;b", "script:NAME"}, {"script:/bin/sh", "script:NAME"},
-        {"tcp://:1 interval=99ms", "100ms to 24h"}, {"tcp://:1 interval=25h", "100ms to 24h"}, {"tcp://:1 interval=", "interval"},
-        {"tcp://:1 timeout=9ms", "timeout"}, {"tcp://:1 timeout=11m", "timeout"}, {"tcp://:1 rise=0", "rise"},
-        {"tcp://:1 fall=101", "fall"}, {"tcp://:1 fall=-1", "fall"}, {"tcp://:1 expect=200", "expect"},
-        {"http://:1/ expect=99", "HTTP status"}, {"http://:1/ expect=600", "HTTP status"}, {"tcp://:1 rise=2 rise=2", "twice"},
-        {"http://:1/ insecure=yes", "insecure"}, {"https://:1/ insecure=no", "yes is expected"}, {"tcp://:1 remove=999ms", "remove"}, {"tcp://:1 rise", "key=value"}, {"tcp://:1 =", "key=value"},
-        {"tcp://:1 Rise=2", "Rise"}, {"tcp://:1 \x01", "printable"}, {"tcp://h\xc3\xb6st", "printable"}, {"tcp://:1\n", "printable"},
+        {"", "expected"},
+        {"   ", "expected"},
+        {"ping", "ping"},
+        {"HTTP://x", "HTTP"},
+        {"ftp://x/", "ftp"},
+        {"grpc://:9000/service", "grpc checks are not built yet"},
+        {"http://:0/", "port"},
+        {"http://:65536/", "port"},
+        {"http://:/", "port"},
+        {"http://:80x/", "port"},
+        {"http://a b/", "b/"},
+        {"http://user@host/", "expected"},
+        {"http://[::1/", "[IPv6]"},
+        {"http://[]/", "[IPv6]"},
+        {"http://[1234]/", "[IPv6]"},
+        {"http://.x/", "host"},
+        {"http://-x/", "host"},
+        {"http://x?y", "[/path]"},
+        {"tcp://:80/path", "tcp://[host][:port]"},
+        {"ttl", "duration"},
+        {"ttl 0", "duration"},
+        {"ttl 99ms", "duration"},
+        {"ttl 25h", "duration"},
+        {"ttl x", "duration"},
+        {"ttl 15s interval=1s", "it knows remove"},
+        {"ttl 15s 16s", "it knows remove"},
+        {"script:", "script:NAME"},
+        {"script:../etc", "script:NAME"},
+        {"script:a;b", "script:NAME"},
+        {"script:/bin/sh", "script:NAME"},
+        {"tcp://:1 interval=99ms", "100ms to 24h"},
+        {"tcp://:1 interval=25h", "100ms to 24h"},
+        {"tcp://:1 interval=", "interval"},
+        {"tcp://:1 timeout=9ms", "timeout"},
+        {"tcp://:1 timeout=11m", "timeout"},
+        {"tcp://:1 rise=0", "rise"},
+        {"tcp://:1 fall=101", "fall"},
+        {"tcp://:1 fall=-1", "fall"},
+        {"tcp://:1 expect=200", "expect"},
+        {"http://:1/ expect=99", "HTTP status"},
+        {"http://:1/ expect=600", "HTTP status"},
+        {"tcp://:1 rise=2 rise=2", "twice"},
+        {"http://:1/ insecure=yes", "insecure"},
+        {"https://:1/ insecure=no", "yes is expected"},
+        {"tcp://:1 remove=999ms", "remove"},
+        {"tcp://:1 rise", "key=value"},
+        {"tcp://:1 =", "key=value"},
+        {"tcp://:1 Rise=2", "Rise"},
+        {"tcp://:1 \x01", "printable"},
+        {"tcp://h\xc3\xb6st", "printable"},
+        {"tcp://:1\n", "printable"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct check_spec s;
@@ -129,11 +168,13 @@ static void test_limits(void **state)
     assert_int_equal(check_spec_parse(text, &s, NULL), ERR_LIMIT);
 }
 
-/* Words of the language in random order, and a spec that is accepted is accepted again from its own text, as the same. */
+/* Words of the language in random order, and a spec that is accepted is accepted again from its own text, as the same.
+ */
 static void test_random(void **state)
 {
-    static const char *const words[] = {"http://", "tcp://", "ttl", " ", "15s", ":", "80", "/", "interval=", "rise=", "1", "[", "::1",
-                                        "]", "script:", "a", "expect=", "remove=", "\x80", "=", "grpc://"};
+    static const char *const words[] = {"http://", "tcp://",    "ttl",     " ",       "15s",  ":",   "80",
+                                        "/",       "interval=", "rise=",   "1",       "[",    "::1", "]",
+                                        "script:", "a",         "expect=", "remove=", "\x80", "=",   "grpc://"};
     struct rng rng = {.state = 1};
     unsigned accepted = 0;
     for (int round = 0; round < 50000; round++) {
@@ -153,7 +194,7 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted), cmocka_unit_test(test_words), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_accepted), cmocka_unit_test(test_words),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits),   cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Descriptions and names: every part accepted at its limits and refused beyond, with a text that names the part; sameness; one
- * block that no failing allocation leaks. */
+/* Descriptions and names: every part accepted at its limits and refused beyond, with a text that names the part;
+ * sameness; one block that no failing allocation leaks. */
 #include "registry/description.h"
 
 #include <stdarg.h>
@@ -74,9 +74,25 @@ static void test_addresses(void **state)
         {"fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
          "fdff-ffff-ffff-ffff-ffff-ffff-ffff-ffff-8080"},
     };
-    static const char *const bad[] = {"", "localhost", "10.0.0", "10.0.0.256", "10.0.0.5,", ",10.0.0.5", "10.0.0.5,10.0.0.6",
-                                      "::1,::2", "10.0.0.5,::1,10.0.0.6", "10.0.0.5 ", "0.0.0.0", "0.1.2.3", "255.255.255.255",
-                                      "224.0.0.1", "::", "ff02::1", "::ffff:10.0.0.5", "10.0.0.5/8", "010.0.0.5",
+    static const char *const bad[] = {"",
+                                      "localhost",
+                                      "10.0.0",
+                                      "10.0.0.256",
+                                      "10.0.0.5,",
+                                      ",10.0.0.5",
+                                      "10.0.0.5,10.0.0.6",
+                                      "::1,::2",
+                                      "10.0.0.5,::1,10.0.0.6",
+                                      "10.0.0.5 ",
+                                      "0.0.0.0",
+                                      "0.1.2.3",
+                                      "255.255.255.255",
+                                      "224.0.0.1",
+                                      "::",
+                                      "ff02::1",
+                                      "::ffff:10.0.0.5",
+                                      "10.0.0.5/8",
+                                      "010.0.0.5",
                                       "1111111111111111111111111111111111111111111111111111111111111"};
     for (size_t i = 0; i < COUNT(good); i++) {
         char address[ADDRESS_TEXT_MAX];
@@ -294,8 +310,18 @@ static void test_same(void **state)
     static const struct meta meta[] = {{"k", "v"}}, meta_other[] = {{"k", "w"}};
     static const struct port_input ports[] = {{"p", "1"}}, ports_other[] = {{"p", "1/udp"}},
                                    ports_renamed[] = {{"q", "1"}};
-    struct description_input in = {.id = "x", .address = "10.0.0.1,::1", .port = "1", .lease_ms = 1000, .tags = tags, .n_tags = 2,
-                                   .meta = meta, .n_meta = 1, .ports = ports, .n_ports = 1, .checks = checks, .n_checks = 1};
+    struct description_input in = {.id = "x",
+                                   .address = "10.0.0.1,::1",
+                                   .port = "1",
+                                   .lease_ms = 1000,
+                                   .tags = tags,
+                                   .n_tags = 2,
+                                   .meta = meta,
+                                   .n_meta = 1,
+                                   .ports = ports,
+                                   .n_ports = 1,
+                                   .checks = checks,
+                                   .n_checks = 1};
     struct description_input others[13];
     for (size_t i = 0; i < COUNT(others); i++)
         others[i] = in;
@@ -340,9 +366,9 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_addresses), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_addresses),     cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_ids),      cmocka_unit_test(test_service_names), cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_meta),     cmocka_unit_test(test_ports),     cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_meta),     cmocka_unit_test(test_ports),         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_same),     cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

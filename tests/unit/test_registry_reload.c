@@ -1,5 +1,5 @@
-/* Calls beside the step, with memory short: making a registry, reloading its configuration, reserving names, restoring. Each
- * allocation fails once; nothing may have changed or leaked, and the call must succeed afterwards. */
+/* Calls beside the step, with memory short: making a registry, reloading its configuration, reserving names, restoring.
+ * Each allocation fails once; nothing may have changed or leaked, and the call must succeed afterwards. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,7 +11,6 @@
 #include "tests/lib/world.h"
 
 static const char *const reserved[] = {"ns", "web", "id.web", "_http._tcp.web"};
-
 
 static void show(const struct world *w, struct buf *out)
 {
@@ -146,7 +145,8 @@ static void test_restore(void **state)
     static const char *const checks[] = {"tcp://:80"}, *const tags[] = {"blue", "version=1"};
     long live = heap_live();
     struct world *w = begin();
-    struct description_input in = {.address = "::1", .port = "1", .checks = checks, .n_checks = 1, .tags = tags, .n_tags = 2};
+    struct description_input in = {
+        .address = "::1", .port = "1", .checks = checks, .n_checks = 1, .tags = tags, .n_tags = 2};
     assert_int_equal(description_new(&in, &w->options.limits, &stored, NULL), 0);
     assert_true(sweep(w, restore) >= 6);
     const struct service *s = registry_service(w->registry, "stored");
@@ -179,8 +179,10 @@ static void test_renew_allocates_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new),     cmocka_unit_test(test_configure),
-        cmocka_unit_test(test_reserve), cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_new),
+        cmocka_unit_test(test_configure),
+        cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_restore),
         cmocka_unit_test(test_renew_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
