@@ -74,7 +74,7 @@ const struct option option_table[] = {
      .dev_value = "127.0.0.1:5300", .is_fixed = true,
      .help = "Addresses to answer DNS on, UDP and TCP: address:port or [v6]:port. For other machines give an address that "
              "they can reach, or 0.0.0.0:53 and [::]:53 for all."},
-    {"dns", "domain", &option_domains, LIST_AT(dns.domains, dns.n_domains), .value = "service.local", .is_fixed = true,
+    {"dns", "domain", &option_domains, LIST_AT(dns.domains, dns.n_domains), .value = "service.local",
      .help = "The domains that are served, all of them from one registry. They may not be nested, and each has at most 120 "
              "bytes."},
     {"dns", "zone_file", &option_files, AT(dns.zone_files), .value = "", .sample = "/etc/rollcall/service.local.zone",

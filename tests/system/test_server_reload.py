@@ -95,6 +95,21 @@ def test_policies_and_ttl(site):
     assert len(s.ask("web.service.local")) == 2
 
 
+def test_domains(server):
+    """Another list of domains: the services are under the new ones, and the zone files are those of their places."""
+    site = Site(server)
+    s = site.s
+    s.call("REGISTER", "web", "10.0.0.1", 80, "TTL", "1h")
+    site.set("dns", domain="internal.example, service.local", zone_file=site.zone_path)
+    site.reload()
+    assert s.ask("web.internal.example") == s.ask("web.service.local") == ["10.0.0.1"]
+    assert s.ask("www.internal.example") == ["192.0.2.1"] and s.dns.rcode("www.service.local") == "NXDOMAIN"
+    assert "event=restart_needed" not in s.log()
+    site.set("dns", domain="internal.example")
+    site.reload()
+    assert s.dns.rcode("web.service.local") == "REFUSED" and s.ask("web.internal.example") == ["10.0.0.1"]
+
+
 def test_who_may_ask(site):
     s = site.s
     assert s.dns.rcode("www.service.local") == "NOERROR"

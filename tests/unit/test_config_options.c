@@ -27,7 +27,7 @@ static const struct expected {
     {"server", "log_level", "info", "debug", "error", "debug", "", "verbose", "warn", RELOADS},
     {"server", "id", "", NULL, "a", NULL, NULL, NULL, "resolver-1", FIXED},
     {"dns", "listen", "127.0.0.1:53", "127.0.0.1:5300", "0.0.0.0:0", "[::]:65535", "", "[::]:65536", "[::1]:53", FIXED},
-    {"dns", "domain", "service.local", NULL, "a", "b.c.d.", "", ".", "service.internal", FIXED},
+    {"dns", "domain", "service.local", NULL, "a", "b.c.d.", "", ".", "service.internal", RELOADS},
     {"dns", "zone_file", "", NULL, "/z", NULL, NULL, "/a,/b", "/z", RELOADS},
     {"dns", "ns_address", "", NULL, "192.0.2.1", "2001:db8::1", NULL, "192.0.2.1:53", "192.0.2.1", RELOADS},
     {"dns", "ttl", "5s", NULL, "1", "24h", "0", "86401", "10s", RELOADS},
