@@ -10,17 +10,13 @@ import time
 
 import pytest
 
+from memory import MEASURED, resident_kb
 from resp_client import Closed, Error, RespClient, encode
 from waiting import stays, wait_until
 
 
 def connect(s, **kw):
     return RespClient((s.registry_host, s.registry_port), **kw)
-
-
-def resident_kb(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
 
 
 def descriptors(pid):
@@ -122,7 +118,7 @@ def test_line_max_is_an_option(server):
 
 
 def test_a_million_pipelined_errors(server):
-    s = server()
+    s = server(env=MEASURED)
     n = 1000000
     before = resident_kb(s.pid)
     with connect(s, timeout=30) as c:
@@ -147,7 +143,7 @@ def test_a_million_pipelined_errors(server):
 
 def test_a_client_that_asks_and_does_not_read(server):
     """Its requests wait in its own socket; the server keeps a bounded part. When it reads, it gets everything in order."""
-    s = server()
+    s = server(env=MEASURED)
     s.call("REGISTER", "web", "10.0.0.1", 80, "ID", "a", "TTL", "1h")
     n = 200000
     before = resident_kb(s.pid)
@@ -226,7 +222,7 @@ def test_ten_thousand_idle_connections(server, many_descriptors):
     n = 10000
     if many_descriptors < n + 200:
         pytest.skip(f"only {many_descriptors} file descriptors are allowed")
-    s = server(options={"registry.clients": n + 10})
+    s = server(options={"registry.clients": n + 10}, env=MEASURED)
     before = resident_kb(s.pid)
     idle = []
     try:

@@ -1,5 +1,6 @@
 """WATCH over sockets: snapshot, stream, resumption, slow readers, many watchers."""
 
+from memory import MEASURED, resident_kb
 from resp_client import Push, RespClient
 from waiting import wait_until
 
@@ -33,11 +34,6 @@ def apply(state, f):
 
 def revision_of(s):
     return s.redis().info("registry")["revision"]
-
-
-def resident_kb(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return int(next(line.split()[1] for line in status if line.startswith("VmRSS")))
 
 
 def test_a_stream_from_the_beginning(server):
@@ -150,7 +146,7 @@ def churn(s, n, port=1000):
 
 
 def test_a_watcher_that_does_not_read_is_dropped(server):
-    s = server(options={"registry.history": 1000})
+    s = server(options={"registry.history": 1000}, env=MEASURED)
     slow, good = connect(s, receive_buffer=4096), connect(s)
     with slow, good:
         for c in (slow, good):
