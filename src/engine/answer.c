@@ -1,10 +1,10 @@
-/* From a query packet to its answer, in place. Happy path: read the question, find the node of its name, place the set of its
- * type, write the header, append OPT. Every other outcome is a row of DESIGN 2's table of packets, decided in answer_query
- * in the order in which a server can know it.
+/* From a query packet to its answer, in place. Happy path: read the question, find the node of its name, place the set
+ * of its type, write the header, append OPT. Every other outcome is a row of DESIGN 2's table of packets, decided in
+ * answer_query in the order in which a server can know it.
  *
- * The packet is foreign until question_read has been through it; after that only checked fields are used. An answer never
- * passes the limit: places for OPT are kept free from the start, records that do not fit are cut by reply_set, an EDE that
- * does not fit is dropped. */
+ * The packet is foreign until question_read has been through it; after that only checked fields are used. An answer
+ * never passes the limit: places for OPT are kept free from the start, records that do not fit are cut by reply_set, an
+ * EDE that does not fit is dropped. */
 #include "engine/answer.h"
 
 #include <string.h>
@@ -101,8 +101,8 @@ static size_t reply_finish(struct reply *y)
 
 /* ── what is asked ── */
 
-/* NOTAUTH with the query's TSIG, unsigned, error BADKEY (RFC 8945 section 5.2.1): we hold no keys. TSIG must be the last
- * record, so OPT is written first. */
+/* NOTAUTH with the query's TSIG, unsigned, error BADKEY (RFC 8945 section 5.2.1): we hold no keys. TSIG must be the
+ * last record, so OPT is written first. */
 static size_t answer_tsig(struct reply *y)
 {
     uint8_t record[2 * DNS_NAME_MAX + DNS_RR_FIXED + TSIG_FIXED];

@@ -11,9 +11,9 @@
 #include "engine/answers.h"
 
 struct answer_request {
-    uint64_t now_ms;   /* clock_mono_ms, read once per batch */
+    uint64_t now_ms; /* clock_mono_ms, read once per batch */
     bool is_tcp;
-    bool is_refused;   /* the client may not ask here: REFUSED, EDE 18 */
+    bool is_refused;        /* the client may not ask here: REFUSED, EDE 18 */
     uint16_t tcp_keepalive; /* RFC 7828, units of 100 ms; told on TCP when the client sent the option; 0: not */
 };
 

@@ -1,9 +1,9 @@
-/* The answer of a name: its records of the type asked for, the chain of CNAMEs that leads to them, or the proof that there
- * are none.
+/* The answer of a name: its records of the type asked for, the chain of CNAMEs that leads to them, or the proof that
+ * there are none.
  *
- * A chain is followed as long as it stays inside the domains (RFC 1034 section 4.3.2), at most CHAIN_LINKS links: zone files
- * are checked for loops when they are loaded, but a chain may lead from one domain's file to another's and back. What was
- * collected until then is answered; the resolver goes on or gives up. */
+ * A chain is followed as long as it stays inside the domains (RFC 1034 section 4.3.2), at most CHAIN_LINKS links: zone
+ * files are checked for loops when they are loaded, but a chain may lead from one domain's file to another's and back.
+ * What was collected until then is answered; the resolver goes on or gives up. */
 #include "engine/reply.h"
 
 #include "base/hash.h"

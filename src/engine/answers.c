@@ -1,12 +1,13 @@
-/* The life of the published answers: one block shared by the control thread and the workers, and one reader per worker, each
- * on cache lines of its own.
+/* The life of the published answers: one block shared by the control thread and the workers, and one reader per worker,
+ * each on cache lines of its own.
  *
- * Rotation positions live in the readers, in chunks that are found by a name's rotation id, so that a worker counts without
- * sharing. The control thread hands the ids out and allocates the chunk of every reader before a name with such an id can be
- * seen; a worker therefore never finds a missing chunk and never allocates. A freed id is used again: a worker that still
- * answers from the former name then moves a position that starts at random anyway.
+ * Rotation positions live in the readers, in chunks that are found by a name's rotation id, so that a worker counts
+ * without sharing. The control thread hands the ids out and allocates the chunk of every reader before a name with such
+ * an id can be seen; a worker therefore never finds a missing chunk and never allocates. A freed id is used again: a
+ * worker that still answers from the former name then moves a position that starts at random anyway.
  *
- * Memory may be short when a reader or an id is made; an id that could not be made for all readers is made again later. */
+ * Memory may be short when a reader or an id is made; an id that could not be made for all readers is made again later.
+ */
 #include "engine/world.h"
 
 #include <stdlib.h>

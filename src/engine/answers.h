@@ -1,8 +1,8 @@
 /* The published answers: what the control thread builds and the workers read.
  *
- * Control thread: engine/publish builds a `struct answer_body` for each touched name and swaps it in; what it replaced is
- * retired and freed after a grace period (liburcu QSBR). Workers: engine/answer finds a node by a hash of the folded whole
- * name and writes the answer from its body. Readers never allocate, lock or write anything shared.
+ * Control thread: engine/publish builds a `struct answer_body` for each touched name and swaps it in; what it replaced
+ * is retired and freed after a grace period (liburcu QSBR). Workers: engine/answer finds a node by a hash of the folded
+ * whole name and writes the answer from its body. Readers never allocate, lock or write anything shared.
  *
  *     answers ──► shard[64] ──► slots ──► node {folded name, mask of types, lapse bound, rotation id}
  *                                          └──► body {sets by type: RRs in wire form, offsets, schedule; EDE}
@@ -24,9 +24,9 @@ struct answer_reader; /* one per worker thread: rotation positions, generator, c
 
 struct answer_limits {
     bool is_ra_always;
-    bool has_chaos;           /* version.bind, hostname.bind, id.server are answered */
-    const char *version;      /* borrowed for ever */
-    const char *server_id;    /* host name or configured id */
+    bool has_chaos;        /* version.bind, hostname.bind, id.server are answered */
+    const char *version;   /* borrowed for ever */
+    const char *server_id; /* host name or configured id */
 };
 
 /* `n_readers` workers will read. ERR_NOMEM. */

@@ -1,5 +1,5 @@
-/* Builds a body from its source: one pass plans the groups and their schedules and adds up the bytes, one allocation, one
- * pass fills it in. Sizes of 5,000 records are a few hundred kilobytes, so nothing here is more than linear.
+/* Builds a body from its source: one pass plans the groups and their schedules and adds up the bytes, one allocation,
+ * one pass fills it in. Sizes of 5,000 records are a few hundred kilobytes, so nothing here is more than linear.
  *
  * Memory can be short at any point; then nothing is left behind and the caller goes on serving the old body. */
 #include "engine/body.h"
@@ -13,7 +13,7 @@
 #include "engine/schedule.h"
 
 struct group_plan {
-    size_t first, n; /* records of the source */
+    size_t first, n;            /* records of the source */
     size_t ring_len, extra_len; /* of one round */
     struct schedule schedule;
 };
@@ -134,7 +134,8 @@ static void fill_ring(struct body_group *g, const struct body_plan *p, const str
         at[2 * plan->n] = (uint32_t)(cut->bytes - g->ring);
 }
 
-static void fill_extra(struct body_group *g, const struct body_plan *p, const struct group_plan *plan, struct body_cut *cut)
+static void fill_extra(struct body_group *g, const struct body_plan *p, const struct group_plan *plan,
+                       struct body_cut *cut)
 {
     if (plan->extra_len == 0)
         return;

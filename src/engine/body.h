@@ -7,8 +7,8 @@
  *                               extra    the additional records of each, doubled likewise
  *                               slots    c a c b c ...    who comes first, if weights differ
  *
- * A record is stored with the owner 0xC00C (the question's name) and the set's TTL; both are patched in the packet when they
- * have to be others. Additional records are stored with a placeholder for the pointer to the target's name. */
+ * A record is stored with the owner 0xC00C (the question's name) and the set's TTL; both are patched in the packet when
+ * they have to be others. Additional records are stored with a placeholder for the pointer to the target's name. */
 #ifndef ENGINE_BODY_H
 #define ENGINE_BODY_H
 
@@ -27,25 +27,25 @@
 #define RR_LEN_AT  10
 
 struct body_group {
-    uint16_t n;            /* records */
-    uint32_t n_slots;      /* 0: all weights are equal */
+    uint16_t n;       /* records */
+    uint32_t n_slots; /* 0: all weights are equal */
     const uint16_t *slots;
     const uint8_t *ring;
-    const uint32_t *at;    /* 2n + 1 offsets into ring; NULL while set->rr_len holds */
+    const uint32_t *at; /* 2n + 1 offsets into ring; NULL while set->rr_len holds */
     const uint8_t *extra;
     const uint32_t *extra_at; /* 2n + 1 offsets into extra; NULL: no additional records */
 };
 
 struct body_set {
     uint16_t type;
-    uint8_t order;      /* enum answer_order */
-    uint8_t target_at;  /* where in a record the name begins that its additional records belong to */
-    uint8_t position;   /* which of the name's rotation positions is this set's */
-    uint16_t rr_len;    /* of every record; 0: they differ */
-    uint16_t serial_at; /* SOA of ours: where in the record the serial stands; 0: none */
+    uint8_t order;         /* enum answer_order */
+    uint8_t target_at;     /* where in a record the name begins that its additional records belong to */
+    uint8_t position;      /* which of the name's rotation positions is this set's */
+    uint16_t rr_len;       /* of every record; 0: they differ */
+    uint16_t serial_at;    /* SOA of ours: where in the record the serial stands; 0: none */
     uint32_t n, n_answers; /* records; records in an answer */
     uint32_t n_groups;
-    uint32_t wrap;      /* rotation positions run below this: a multiple of the first group's period */
+    uint32_t wrap; /* rotation positions run below this: a multiple of the first group's period */
     uint32_t ttl_s;
     const struct body_group *groups;
 };
@@ -72,11 +72,11 @@ static inline const struct body_set *body_find(const struct answer_body *b, uint
 /* ── building ── */
 
 struct body_rr {
-    size_t rdata;       /* offset in the source's bytes */
+    size_t rdata; /* offset in the source's bytes */
     uint16_t rdata_len;
-    uint16_t priority;  /* SRV; a change of it begins a group */
-    uint32_t weight;    /* at least 1 */
-    size_t extra;       /* whole additional records with BODY_OWNER in place of their owner; offset and length */
+    uint16_t priority; /* SRV; a change of it begins a group */
+    uint32_t weight;   /* at least 1 */
+    size_t extra;      /* whole additional records with BODY_OWNER in place of their owner; offset and length */
     uint32_t extra_len;
 };
 
@@ -108,7 +108,8 @@ void body_source_fini(struct body_source *s);
 void body_source_reset(struct body_source *s); /* keeps the memory */
 /* Begins a set; the records added next belong to it. NULL (and failed) when there are too many. */
 struct body_set_source *body_source_set(struct body_source *s, uint16_t type, uint32_t ttl_s);
-/* Adds a record of the last set; its RDATA is what the caller appends to s->bytes up to body_source_end. NULL on failure. */
+/* Adds a record of the last set; its RDATA is what the caller appends to s->bytes up to body_source_end. NULL on
+ * failure. */
 struct body_rr *body_source_rr(struct body_source *s);
 void body_source_end(struct body_source *s, struct body_rr *rr);
 /* An additional record of `rr`; all of one record must be added in a row, after body_source_end. */

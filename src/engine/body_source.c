@@ -1,11 +1,13 @@
-/* Collects what a body is made from: records as offsets into one byte buffer, so that both can grow. The publisher keeps one
- * source and resets it for each name; after a while it allocates nothing. Failure is sticky and is seen by body_new. */
+/* Collects what a body is made from: records as offsets into one byte buffer, so that both can grow. The publisher
+ * keeps one source and resets it for each name; after a while it allocates nothing. Failure is sticky and is seen by
+ * body_new. */
 #include "engine/body.h"
 
 #include <stdlib.h>
 
 #include "base/must.h"
 #include "dns/proto.h"
+#include "dns/wire.h"
 
 void body_source_init(struct body_source *s)
 {
@@ -79,9 +81,12 @@ void body_source_extra(struct body_source *s, struct body_rr *rr, uint16_t type,
         return;
     if (rr->extra_len == 0)
         rr->extra = s->bytes.len;
-    uint8_t head[RR_FIXED] = {BODY_OWNER >> 8, BODY_OWNER & 0xff, (uint8_t)(type >> 8), (uint8_t)type, 0, DNS_IN,
-                              (uint8_t)(ttl_s >> 24), (uint8_t)(ttl_s >> 16), (uint8_t)(ttl_s >> 8), (uint8_t)ttl_s,
-                              (uint8_t)(len >> 8), (uint8_t)len};
+    uint8_t head[RR_FIXED];
+    wire_put16(head, BODY_OWNER);
+    wire_put16(head + 2, type);
+    wire_put16(head + 4, DNS_IN);
+    wire_put32(head + RR_TTL_AT, ttl_s);
+    wire_put16(head + RR_LEN_AT, len);
     buf_append(&s->bytes, head, sizeof(head));
     buf_append(&s->bytes, rdata, len);
     rr->extra_len = (uint32_t)(s->bytes.len - rr->extra);

@@ -1,9 +1,10 @@
-/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches; the turn's publish_flush builds
- * each of them once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a whole
- * world beside the old one and swaps that.
+/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches; the turn's publish_flush
+ * builds each of them once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload
+ * builds a whole world beside the old one and swaps that.
  *
- * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the name
- * stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped. */
+ * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the
+ * name stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped.
+ */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
-/* Registry to answers. Fed with the registry's effects, it marks the names that a change touches; publish_flush rebuilds
- * each marked name once and swaps it in. Control thread only: a registered thread of liburcu's QSBR flavour (urcu_qsbr), online
- * while it calls publish_configure and publish_flush, which hand what they replaced to call_rcu, as one batch. Nothing here
- * waits for a grace period. */
+/* Registry to answers. Fed with the registry's effects, it marks the names that a change touches; publish_flush
+ * rebuilds each marked name once and swaps it in. Control thread only: a registered thread of liburcu's QSBR flavour
+ * (urcu_qsbr), online while it calls publish_configure and publish_flush, which hand what they replaced to call_rcu, as
+ * one batch. Nothing here waits for a grace period. */
 #ifndef ENGINE_PUBLISH_H
 #define ENGINE_PUBLISH_H
 
@@ -23,8 +23,8 @@ struct publish_options {
     const struct publish_domain *domains;
     size_t n_domains;
     uint32_t negative_ttl_s, ttl_min_s;
-    uint32_t ttl_s;          /* [dns] ttl: of synthesised apex records */
-    const uint8_t (*ns_v4)[4];  /* addresses of the synthesised ns.D */
+    uint32_t ttl_s;            /* [dns] ttl: of synthesised apex records */
+    const uint8_t (*ns_v4)[4]; /* addresses of the synthesised ns.D */
     size_t n_ns_v4;
     const uint8_t (*ns_v6)[16];
     size_t n_ns_v6;
@@ -46,8 +46,8 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms) MUST_C
 /* When publish_flush has work again without a change: lower bounds of leases to look at; UINT64_MAX: none. */
 uint64_t publish_next_ms(const struct publisher *p);
 
-/* One instance, balanced as DNS would (the PICK verb). `tag`, `port` may be NULL. ERR_NOTFOUND: nobody to give, the text
- * says why. */
+/* One instance, balanced as DNS would (the PICK verb). `tag`, `port` may be NULL. ERR_NOTFOUND: nobody to give, the
+ * text says why. */
 struct publish_pick {
     const struct instance *instance;
     uint16_t port;

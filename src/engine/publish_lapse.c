@@ -1,11 +1,11 @@
-/* How long an answer may be kept: its TTL must not pass the end of the first lease in it. The workers subtract; here a lower
- * bound of that end is kept for each name.
+/* How long an answer may be kept: its TTL must not pass the end of the first lease in it. The workers subtract; here a
+ * lower bound of that end is kept for each name.
  *
- * A bound that is too low makes a TTL too short, never wrong, so a renewal does not touch the bounds of the names that the
- * instance shares with others. They are looked at again when they come near enough to shorten a TTL: by then the instances
- * have renewed, mostly, and the new bound is a lease ahead. A bound that stays near belongs to an instance that did not renew;
- * if it does so late, its renewal asks for another look, at most every LOOK_MS for each service. An instance's own name has
- * the exact end at all times; a lease that is cut short lowers all its names at once. */
+ * A bound that is too low makes a TTL too short, never wrong, so a renewal does not touch the bounds of the names that
+ * the instance shares with others. They are looked at again when they come near enough to shorten a TTL: by then the
+ * instances have renewed, mostly, and the new bound is a lease ahead. A bound that stays near belongs to an instance
+ * that did not renew; if it does so late, its renewal asks for another look, at most every LOOK_MS for each service. An
+ * instance's own name has the exact end at all times; a lease that is cut short lowers all its names at once. */
 #include "engine/publish_private.h"
 
 #define LOOK_MS   100

@@ -1,5 +1,6 @@
-/* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's answer
- * is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the service. */
+/* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's
+ * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the
+ * service. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>

@@ -1,8 +1,8 @@
-/* Which names there are: for each service its own, for each instance its id, its tags and its named ports. Kept up to date with
- * each change in O(names of the instance), so that a flush knows exactly which names to build again.
+/* Which names there are: for each service its own, for each instance its id, its tags and its named ports. Kept up to
+ * date with each change in O(names of the instance), so that a flush knows exactly which names to build again.
  *
- * What can go wrong is memory, while a service, a name or an instance's list is made: then the service (or, if even that
- * could not be made, the publisher) is marked, and the next flush takes the instances from the registry again. */
+ * What can go wrong is memory, while a service, a name or an instance's list is made: then the service (or, if even
+ * that could not be made, the publisher) is marked, and the next flush takes the instances from the registry again. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>
@@ -40,8 +40,8 @@ static uint64_t name_hash(const struct publisher *p, enum pub_kind kind, const c
     return hash_bytes(label, strlen(label), p->key + kind * 2 + is_udp);
 }
 
-struct pub_name *pub_name_find(const struct publisher *p, const struct pub_service *s, enum pub_kind kind, const char *label,
-                               bool is_udp)
+struct pub_name *pub_name_find(const struct publisher *p, const struct pub_service *s, enum pub_kind kind,
+                               const char *label, bool is_udp)
 {
     uint64_t hash = name_hash(p, kind, label, is_udp);
     for (struct map_node *at = map_first(&s->names, hash); at != NULL; at = map_next(at)) {

@@ -1,7 +1,8 @@
-/* PICK: one instance, balanced as DNS would, without DNS. Among the served instances (with the tag and the port asked for) of
- * the lowest priority, the k-th pick takes the slot (k * step) mod W, where W is the sum of the weights over their common
- * divisor and `step` has no divisor with W: over W picks each instance comes exactly as often as its weight says. With equal
- * weights step is 1, which is plain rotation; otherwise it is near W's golden section, which spreads the heavy ones.
+/* PICK: one instance, balanced as DNS would, without DNS. Among the served instances (with the tag and the port asked
+ * for) of the lowest priority, the k-th pick takes the slot (k * step) mod W, where W is the sum of the weights over
+ * their common divisor and `step` has no divisor with W: over W picks each instance comes exactly as often as its
+ * weight says. With equal weights step is 1, which is plain rotation; otherwise it is near W's golden section, which
+ * spreads the heavy ones.
  *
  * Nobody to give is not an error of the server; the text says whom there would be. */
 #include "engine/publish_private.h"

@@ -4,8 +4,8 @@
  *                    service->publish            ▲
  *                                       pub_instance: the names that an instance is part of; instance->publish
  *
- * A change marks names, a flush builds the marked ones. A pub_service outlives its service until its names are unpublished,
- * and is found again by its folded name if the service comes back in the same turn. */
+ * A change marks names, a flush builds the marked ones. A pub_service outlives its service until its names are
+ * unpublished, and is found again by its folded name if the service comes back in the same turn. */
 #ifndef ENGINE_PUBLISH_PRIVATE_H
 #define ENGINE_PUBLISH_PRIVATE_H
 
@@ -17,7 +17,7 @@
 
 #define NODES_OF_NAME 3 /* the name and at most two aliases */
 
-struct pub_place { /* of one name in one domain */
+struct pub_place {            /* of one name in one domain */
     struct answer_body *body; /* NULL: not published */
     struct answer_node *nodes[NODES_OF_NAME];
 };
@@ -29,15 +29,15 @@ struct pub_name {
     struct list dirty;    /* in pub_service->dirty while marked */
     struct pub_service *service;
     enum pub_kind kind;
-    bool is_udp;             /* PUB_PORT */
-    struct instance *owner;  /* PUB_LABEL: the instance with this id; NULL: only a tag */
-    bool has_served;         /* while publish_lapse.c looks */
-    uint32_t n_carriers;     /* pub_instances that list it */
-    uint32_t pick;           /* position of PICK, counts up */
-    uint64_t lapse_ms;       /* as published */
+    bool is_udp;              /* PUB_PORT */
+    struct instance *owner;   /* PUB_LABEL: the instance with this id; NULL: only a tag */
+    bool has_served;          /* while publish_lapse.c looks */
+    uint32_t n_carriers;      /* pub_instances that list it */
+    uint32_t pick;            /* position of PICK, counts up */
+    uint64_t lapse_ms;        /* as published */
     struct pub_place *places; /* owned, one for each domain of the world */
     struct pub_place *next;   /* owned, of the world that is being built by publish_configure */
-    char label[];            /* folded */
+    char label[];             /* folded */
 };
 
 struct pub_instance {
@@ -47,13 +47,13 @@ struct pub_instance {
 };
 
 struct pub_service {
-    struct map_node node;    /* in publisher->services, by folded name */
-    struct list dirty_link;  /* in publisher->dirty while there is work */
-    struct list dirty;       /* marked names */
+    struct map_node node;   /* in publisher->services, by folded name */
+    struct list dirty_link; /* in publisher->dirty while there is work */
+    struct list dirty;      /* marked names */
     struct map names;
-    struct pub_name *self;   /* PUB_SERVICE */
-    struct service *service; /* NULL: gone */
-    bool needs_sync;         /* memory was short: take the instances from the registry */
+    struct pub_name *self;    /* PUB_SERVICE */
+    struct service *service;  /* NULL: gone */
+    bool needs_sync;          /* memory was short: take the instances from the registry */
     struct wheel_entry bound; /* when a lapse bound is to be looked at */
     uint64_t bound_looked_ms;
     char folded[];
@@ -95,12 +95,13 @@ struct pub_service *pub_service_get(struct publisher *p, struct service *s); /* 
 void pub_service_mark(struct publisher *p, struct pub_service *s);
 void pub_service_mark_all(struct publisher *p, struct pub_service *s);
 void pub_name_mark(struct publisher *p, struct pub_name *n);
-struct pub_name *pub_name_find(const struct publisher *p, const struct pub_service *s, enum pub_kind kind, const char *label,
-                               bool is_udp);
+struct pub_name *pub_name_find(const struct publisher *p, const struct pub_service *s, enum pub_kind kind,
+                               const char *label, bool is_udp);
 int pub_instance_attach(struct publisher *p, struct pub_service *s, struct instance *i) MUST_CHECK; /* ERR_NOMEM */
 void pub_instance_detach(struct publisher *p, struct instance *i); /* marks its names */
 bool pub_instance_has(const struct pub_instance *i, const struct pub_name *n);
-/* Frees names that nobody carries and that are not published; frees the service when it is gone and empty: then false. */
+/* Frees names that nobody carries and that are not published; frees the service when it is gone and empty: then false.
+ */
 bool pub_service_sweep(struct publisher *p, struct pub_service *s);
 void pub_service_free(struct publisher *p, struct pub_service *s); /* retires bodies */
 

@@ -2,11 +2,11 @@
  *
  *     members ──► body_source ──► body_new ──► nodes: the name, and its aliases of SRV form
  *
- * First everything that needs memory: the body, nodes that are missing. Then the swap, which cannot fail. If memory is short
- * the nodes that were made are taken back, the old answer goes on being served, and the name stays marked.
+ * First everything that needs memory: the body, nodes that are missing. Then the swap, which cannot fail. If memory is
+ * short the nodes that were made are taken back, the old answer goes on being served, and the name stays marked.
  *
- * A static name of the same spelling wins (DESIGN 2), for each node on its own: the name may be hidden while its alias is
- * published. */
+ * A static name of the same spelling wins (DESIGN 2), for each node on its own: the name may be hidden while its alias
+ * is published. */
 #include "engine/publish_private.h"
 
 #include <stdio.h>
@@ -45,7 +45,11 @@ static void want(struct wanted *w, const struct dns_name *apex, bool is_srv_only
     w->is_srv_only = is_srv_only;
 }
 
-#define LABELS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define LABELS(...)                                                                                                    \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        __VA_ARGS__, NULL                                                                                              \
+    }
 
 static void want_names(const struct pub_name *n, const struct dns_name *apex, bool has_aliases, struct wanted *w)
 {
@@ -209,7 +213,8 @@ static void add_ede(struct publisher *p)
     struct body_source *s = &p->source;
     bool is_starting = m->n_registered > 0 && m->n_starting == m->n_registered;
     char *text = (char *)s->ede + 6;
-    int len = snprintf(text, sizeof(s->ede) - 6, is_starting ? "%u starting" : "%u registered, 0 served", m->n_registered);
+    int len =
+        snprintf(text, sizeof(s->ede) - 6, is_starting ? "%u starting" : "%u registered, 0 served", m->n_registered);
     wire_put16(s->ede, DNS_OPTION_EDE);
     wire_put16(s->ede + 2, (uint16_t)(2 + len));
     wire_put16(s->ede + 4, is_starting ? EDE_NOT_READY : EDE_OTHER);

@@ -1,8 +1,8 @@
-/* Static names: the zone file of each domain, and what an apex must have and the file does not give: SOA, NS, and the address
- * of the name server (DESIGN 2). Built into a world that nobody sees yet, so the first failure ends it.
+/* Static names: the zone file of each domain, and what an apex must have and the file does not give: SOA, NS, and the
+ * address of the name server (DESIGN 2). Built into a world that nobody sees yet, so the first failure ends it.
  *
- * Sets of addresses and name servers are rotated, others keep the order of the file. SRV, MX and NS records bring the addresses
- * of their targets along where the same file has them. */
+ * Sets of addresses and name servers are rotated, others keep the order of the file. SRV, MX and NS records bring the
+ * addresses of their targets along where the same file has them. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>

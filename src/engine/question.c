@@ -1,5 +1,6 @@
 /* Reading a query. The common one (one question, no other record or a plain OPT of eleven bytes) is matched first and
- * costs a walk over the labels and a fold of eight bytes at a time; everything else takes the general walk over all records.
+ * costs a walk over the labels and a fold of eight bytes at a time; everything else takes the general walk over all
+ * records.
  *
  * The packet is foreign: every read is bounded by its length, names may not hold pointers in the question, and records
  * are skipped without following pointers, so the walk ends with the packet at the latest. What cannot be read makes the

@@ -1,4 +1,5 @@
-/* The question of a query packet, read once: what is asked, how large an answer may be, and the name folded both ways. */
+/* The question of a query packet, read once: what is asked, how large an answer may be, and the name folded both ways.
+ */
 #ifndef ENGINE_QUESTION_H
 #define ENGINE_QUESTION_H
 
@@ -9,13 +10,13 @@
 #include "dns/proto.h"
 
 struct question {
-    uint16_t flags;     /* of the query's header */
+    uint16_t flags; /* of the query's header */
     uint16_t type, class;
-    uint16_t end;       /* offset behind the question; 0: there is none that could be read */
+    uint16_t end;               /* offset behind the question; 0: there is none that could be read */
     uint16_t tsig_at, tsig_len; /* its record, checked in form; 0: none */
-    uint16_t udp_size;  /* as the client's OPT says */
+    uint16_t udp_size;          /* as the client's OPT says */
     uint8_t edns_version;
-    bool is_malformed;  /* FORMERR */
+    bool is_malformed; /* FORMERR */
     bool has_opt, is_do, has_keepalive;
     uint8_t name_len;
     const uint8_t *loose; /* `exact` or `loose_copy` */

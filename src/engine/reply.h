@@ -13,12 +13,12 @@ struct reply {
     struct question *q;
     uint64_t lease_ms; /* now on the lease clock */
     uint8_t *packet;
-    uint8_t *at;       /* where the next record goes */
-    uint8_t *end;      /* records stop here: what OPT needs is kept free */
-    uint8_t *limit;    /* the packet stops here */
+    uint8_t *at;    /* where the next record goes */
+    uint8_t *end;   /* records stop here: what OPT needs is kept free */
+    uint8_t *limit; /* the packet stops here */
     uint16_t n_answers, n_authority, n_extra;
-    uint16_t flags;    /* AA, TC, RA */
-    uint16_t rcode;    /* with the extended part */
+    uint16_t flags; /* AA, TC, RA */
+    uint16_t rcode; /* with the extended part */
     uint8_t ede_len;
     const uint8_t *ede; /* the whole option, or NULL */
 };
@@ -28,11 +28,11 @@ static inline size_t reply_room(const struct reply *y)
     return (size_t)(y->end - y->at);
 }
 
-/* Places a set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to the name
- * that it answers for. */
+/* Places a set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to the
+ * name that it answers for. */
 void reply_put_set(struct reply *y, const struct answer_node *node, const struct body_set *set, uint16_t owner);
-/* NOERROR or NXDOMAIN without an answer: the domain's SOA. `name_at`: offset of the name in the packet that is denied, of
- * `name_len` bytes. */
+/* NOERROR or NXDOMAIN without an answer: the domain's SOA. `name_at`: offset of the name in the packet that is denied,
+ * of `name_len` bytes. */
 void reply_put_negative(struct reply *y, const struct world_domain *d, size_t name_at, size_t name_len);
 /* One record as given, owner `owner`; sets TC if it does not fit. */
 void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,

@@ -1,12 +1,12 @@
 /* From a set of records to the bytes of an answer. The common case is one memcpy of a stretch of the set's ring; when
- * something has to be different from what was stored (a shorter TTL, another owner, the pointers of additional records), it is
- * patched in the packet.
+ * something has to be different from what was stored (a shorter TTL, another owner, the pointers of additional
+ * records), it is patched in the packet.
  *
- * Who comes first is decided by one number, the turn: a position that counts up, a random number, or zero. The same turn gives
- * the order of the additional records, which follow the answers.
+ * Who comes first is decided by one number, the turn: a position that counts up, a random number, or zero. The same
+ * turn gives the order of the additional records, which follow the answers.
  *
- * What does not fit: additional records are left out, silently. Answers are cut at whole records; on UDP that sets TC, on
- * TCP it is the fair subset that 64 KiB can hold. */
+ * What does not fit: additional records are left out, silently. Answers are cut at whole records; on UDP that sets TC,
+ * on TCP it is the fair subset that 64 KiB can hold. */
 #include "engine/reply.h"
 
 #include <string.h>
@@ -57,7 +57,8 @@ static uint32_t set_ttl(const struct reply *y, const struct answer_node *node, c
 /* ── answers ── */
 
 /* `n` records of the ring from `first` on, or as many as fit. Returns how many. */
-static uint32_t put_run(struct reply *y, const struct body_set *set, const struct body_group *g, uint32_t first, uint32_t n)
+static uint32_t put_run(struct reply *y, const struct body_set *set, const struct body_group *g, uint32_t first,
+                        uint32_t n)
 {
     size_t from = rr_at(set, g, first), room = reply_room(y);
     if (rr_at(set, g, first + n) - from > room) {
@@ -97,8 +98,8 @@ static bool is_chosen(const uint16_t *chosen, uint32_t n, uint16_t i)
     return false;
 }
 
-/* Distinct records by weight: along the schedule from the turn on, or by lot. Steps are bounded: a heavy member may fill long
- * stretches, so what is missing after them is taken in the order of the ring. */
+/* Distinct records by weight: along the schedule from the turn on, or by lot. Steps are bounded: a heavy member may
+ * fill long stretches, so what is missing after them is taken in the order of the ring. */
 static uint32_t choose(const struct reply *y, const struct body_set *set, uint32_t turn, uint16_t chosen[CHOSEN_MAX])
 {
     const struct body_group *g = &set->groups[0];
@@ -125,13 +126,14 @@ static uint32_t put_chosen(struct reply *y, const struct body_set *set, uint32_t
     return placed;
 }
 
-/* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV is
- * such an answer always; by lot, its clients draw again (RFC 2782). */
+/* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV
+ * is such an answer always; by lot, its clients draw again (RFC 2782). */
 static bool needs_choice(const struct body_set *set)
 {
     if (set->n == 1 || set->n_answers > CHOSEN_MAX || set->n_groups > 1 || set->type == DNS_SRV)
         return false;
-    return set->order == ORDER_RANDOM || (set->order == ORDER_ROTATE && set->n_answers < set->n && set->groups[0].n_slots > 0);
+    return set->order == ORDER_RANDOM ||
+           (set->order == ORDER_ROTATE && set->n_answers < set->n && set->groups[0].n_slots > 0);
 }
 
 static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
@@ -189,7 +191,8 @@ static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_
     return true;
 }
 
-static bool put_extra(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at, const struct extras *x)
+static bool put_extra(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at,
+                      const struct extras *x)
 {
     if (target_at > DNS_POINTER_MAX)
         return put_extra_in_full(y, from, end, target_at, x);

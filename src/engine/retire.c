@@ -1,5 +1,6 @@
-/* Deferred freeing. The objects of a batch are chained through themselves; the head of the first one is what call_rcu queues,
- * so that a flush costs one call however much it replaced, and cannot fail. The chain is freed by liburcu's own thread. */
+/* Deferred freeing. The objects of a batch are chained through themselves; the head of the first one is what call_rcu
+ * queues, so that a flush costs one call however much it replaced, and cannot fail. The chain is freed by liburcu's own
+ * thread. */
 #include "engine/retire.h"
 
 #include <stddef.h>

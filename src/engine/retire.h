@@ -1,8 +1,8 @@
-/* Memory that readers may still look at: collected during a flush, freed after one grace period. Every object that can be
- * retired is a single allocation that begins with a `struct retired`, so retiring never allocates.
+/* Memory that readers may still look at: collected during a flush, freed after one grace period. Every object that can
+ * be retired is a single allocation that begins with a `struct retired`, so retiring never allocates.
  *
- * liburcu, QSBR. The control thread must be a registered RCU thread, online, when it calls retire_flush; its loop reports
- * quiescent states as the workers' loops do. */
+ * liburcu, QSBR. The control thread must be a registered RCU thread, online, when it calls retire_flush; its loop
+ * reports quiescent states as the workers' loops do. */
 #ifndef ENGINE_RETIRE_H
 #define ENGINE_RETIRE_H
 

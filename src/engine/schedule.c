@@ -1,9 +1,9 @@
 /* Weighted rotation, planned when an answer is built, so that a query only looks a slot up.
  *
  * First each member gets a count of slots (schedule_counts), then the slots are spread (schedule_spread): the j-th of a
- * member's c slots is due at (j + phase) / c of the cycle, with another phase for each member; sorting all of them by their
- * due time gives a smooth order, in which no stretch of the cycle holds much more or less of a member than its share. The sort
- * is a counting sort over the cycle itself: O(slots).
+ * member's c slots is due at (j + phase) / c of the cycle, with another phase for each member; sorting all of them by
+ * their due time gives a smooth order, in which no stretch of the cycle holds much more or less of a member than its
+ * share. The sort is a counting sort over the cycle itself: O(slots).
  *
  * The only thing that can go wrong is memory; then nothing is left behind. */
 #include "engine/schedule.h"
@@ -30,8 +30,8 @@ static int remainder_compare(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Members whose share is below one slot get one; the others share what is left by largest remainder. Taking out the small
- * ones makes the shares of the rest smaller, so it is repeated until none falls below one. `counts` must be zero;
+/* Members whose share is below one slot get one; the others share what is left by largest remainder. Taking out the
+ * small ones makes the shares of the rest smaller, so it is repeated until none falls below one. `counts` must be zero;
  * `scratch` has room for n. */
 static void schedule_apportion(const uint32_t *weights, uint32_t n, uint32_t cap, uint32_t *counts, uint64_t *scratch)
 {

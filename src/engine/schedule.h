@@ -1,7 +1,7 @@
 /* Weighted rotation: a cyclic list of slots in which each member stands as often as its weight says, evenly spread.
  *
- * Exact when the sum of the weights over their greatest common divisor is at most SCHEDULE_SLOTS; otherwise the slots are
- * apportioned by largest remainder, at least one to each member, so that a small weight is never starved. More than
+ * Exact when the sum of the weights over their greatest common divisor is at most SCHEDULE_SLOTS; otherwise the slots
+ * are apportioned by largest remainder, at least one to each member, so that a small weight is never starved. More than
  * SCHEDULE_SLOTS / 4 members get four slots each on average. */
 #ifndef ENGINE_SCHEDULE_H
 #define ENGINE_SCHEDULE_H

@@ -1,9 +1,9 @@
-/* The table of published names. A lookup hashes to a shard, walks its slots from the hash's place and compares sixteen bits
- * before it touches a node; nearly always the first node it touches is the one.
+/* The table of published names. A lookup hashes to a shard, walks its slots from the hash's place and compares sixteen
+ * bits before it touches a node; nearly always the first node it touches is the one.
  *
- * The writer never moves what readers may be walking: a new node goes into an empty slot or a tombstone, a removed one leaves
- * a tombstone, and when a shard gets too full a copy without tombstones replaces it, the old one being retired. A reader that
- * meets a slot in the middle of a change sees the old or the new word.
+ * The writer never moves what readers may be walking: a new node goes into an empty slot or a tombstone, a removed one
+ * leaves a tombstone, and when a shard gets too full a copy without tombstones replaces it, the old one being retired.
+ * A reader that meets a slot in the middle of a change sees the old or the new word.
  *
  * Growing needs memory; when there is none the insert fails and nothing has changed. */
 #include "engine/table.h"

@@ -3,10 +3,10 @@
  *     hash ─► shard (6 bits) ─► slots: [ fingerprint 16 | pointer 48 ] [..] [..]   linear probing, load at most 0.6
  *                                          └─► node ─► body
  *
- * One writer (the control thread). Insert, replace and delete are one release store each; a shard that grows is copied and
- * swapped. Two kinds of names stand in it: static ones compare exactly (case only), dynamic ones compare their part below
- * the domain loosely ('_' as '-') and the domain exactly: that is `n_loose`. The hash is of the loosely folded whole name, so
- * both kinds are found by one lookup. */
+ * One writer (the control thread). Insert, replace and delete are one release store each; a shard that grows is copied
+ * and swapped. Two kinds of names stand in it: static ones compare exactly (case only), dynamic ones compare their part
+ * below the domain loosely ('_' as '-') and the domain exactly: that is `n_loose`. The hash is of the loosely folded
+ * whole name, so both kinds are found by one lookup. */
 #ifndef ENGINE_TABLE_H
 #define ENGINE_TABLE_H
 
@@ -27,11 +27,11 @@ struct answer_node {
     _Atomic(struct answer_body *) body; /* NULL: an empty non-terminal, there only for the names below it */
     _Atomic uint64_t lapse_ms;          /* lease clock: nothing in the answer ends before; UINT64_MAX: permanent */
     uint64_t hash;
-    _Atomic uint32_t rotation;          /* of answer_reader's positions; 0: none */
-    uint32_t refs;                      /* control thread: its owner, and each node right below it */
-    struct answer_node *parent;         /* control thread; NULL for an apex */
-    bool is_owned;                      /* control thread: published for itself, not only for names below */
-    _Atomic bool is_srv_only;           /* an alias: the body is another name's, of which only SRV counts */
+    _Atomic uint32_t rotation;  /* of answer_reader's positions; 0: none */
+    uint32_t refs;              /* control thread: its owner, and each node right below it */
+    struct answer_node *parent; /* control thread; NULL for an apex */
+    bool is_owned;              /* control thread: published for itself, not only for names below */
+    _Atomic bool is_srv_only;   /* an alias: the body is another name's, of which only SRV counts */
     uint8_t n_loose, len;
     uint8_t name[];
 };
@@ -54,8 +54,8 @@ struct table {
 
 void table_init(struct table *t);
 
-/* Readers: the node of a name, given folded in both ways; NULL if there is none. Where a static empty non-terminal and a
- * dynamic name are spelt alike, the one with data is found. */
+/* Readers: the node of a name, given folded in both ways; NULL if there is none. Where a static empty non-terminal and
+ * a dynamic name are spelt alike, the one with data is found. */
 const struct answer_node *table_find(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
                                      size_t len);
 
@@ -68,6 +68,7 @@ void table_each_hash(const struct table *t, uint64_t hash, void (*each)(void *ar
 /* Calls `each` for every node. */
 void table_each(const struct table *t, void (*each)(void *arg, struct answer_node *n), void *arg);
 /* Retires every node and its slots; `each` sees each node before. */
-void table_clear(struct table *t, struct retire_batch *batch, void (*each)(void *arg, struct answer_node *n), void *arg);
+void table_clear(struct table *t, struct retire_batch *batch, void (*each)(void *arg, struct answer_node *n),
+                 void *arg);
 
 #endif

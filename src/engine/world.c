@@ -1,9 +1,9 @@
-/* The names of a world as a forest: a node for each published name and for each name between it and its apex, so that a name
- * without a node does not exist (RFC 8020), whatever its type. A node lives while it is published for itself or has nodes right
- * below it.
+/* The names of a world as a forest: a node for each published name and for each name between it and its apex, so that a
+ * name without a node does not exist (RFC 8020), whatever its type. A node lives while it is published for itself or
+ * has nodes right below it.
  *
- * Making a node makes its parents first, so a reader never finds a name whose parent is missing; removing goes the other way.
- * When memory is short in the middle, the parents that were made are taken back. */
+ * Making a node makes its parents first, so a reader never finds a name whose parent is missing; removing goes the
+ * other way. When memory is short in the middle, the parents that were made are taken back. */
 #include "engine/world.h"
 
 #include <stdlib.h>
@@ -227,7 +227,8 @@ void world_retire(struct answers *a, struct world *w)
 
 /* ── the SOA of negative answers ── */
 
-/* Copies a name of the RDATA, its tail as a pointer if it is the apex or below it. Returns where the next name begins. */
+/* Copies a name of the RDATA, its tail as a pointer if it is the apex or below it. Returns where the next name begins.
+ */
 static size_t soa_put_name(struct world_domain *d, const uint8_t *name, size_t len)
 {
     struct world_soa *soa = &d->soa;

@@ -1,5 +1,5 @@
-/* What a worker can see: the world (domains, options and the table of names, replaced as a whole by a reload) and the few
- * numbers beside it. Internal to engine/: publish writes it, answer reads it. */
+/* What a worker can see: the world (domains, options and the table of names, replaced as a whole by a reload) and the
+ * few numbers beside it. Internal to engine/: publish writes it, answer reads it. */
 #ifndef ENGINE_WORLD_H
 #define ENGINE_WORLD_H
 
@@ -44,7 +44,8 @@ struct answer_reader {
     struct answers *answers;
     struct answer_counters counters;
     struct rng rng;
-    rotation_position *chunks[ROTATION_CHUNKS]; /* grown by the control thread before a name with such an id is published */
+    rotation_position
+        *chunks[ROTATION_CHUNKS]; /* grown by the control thread before a name with such an id is published */
 } __attribute__((aligned(64)));
 
 struct answers {
@@ -76,8 +77,9 @@ struct node_state {
 };
 
 int world_new(size_t n_domains, struct world **out) MUST_CHECK;
-/* Makes sure that `name` has a node under `apex`, with its empty non-terminals and a rotation id if it needs one; `*node` is
- * that node, or NULL if the caller has none yet: only then its state is set. ERR_NOMEM: nothing has changed. */
+/* Makes sure that `name` has a node under `apex`, with its empty non-terminals and a rotation id if it needs one;
+ * `*node` is that node, or NULL if the caller has none yet: only then its state is set. ERR_NOMEM: nothing has changed.
+ */
 int world_acquire(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
                   uint8_t n_loose, const struct node_state *state, struct answer_node **node) MUST_CHECK;
 /* Another answer for a node that was acquired. The caller retires the body that was replaced. */

@@ -1,6 +1,7 @@
-/* The oracle of the DNS contract: slow, obvious, and sharing no code with engine/. From plain lists of instances and static
- * records it says what the answer to a query has to be, byte for byte, but for who comes first, which it takes from the answer
- * that it judges after checking that this order is a legal one. Names are dotted text without escapes. */
+/* The oracle of the DNS contract: slow, obvious, and sharing no code with engine/. From plain lists of instances and
+ * static records it says what the answer to a query has to be, byte for byte, but for who comes first, which it takes
+ * from the answer that it judges after checking that this order is a legal one. Names are dotted text without escapes.
+ */
 #ifndef TESTS_LIB_REFERENCE_H
 #define TESTS_LIB_REFERENCE_H
 
@@ -48,12 +49,12 @@ struct ref_static {
 };
 
 struct ref_world {
-    const char *const *domains; /* NULL-terminated, lower case */
+    const char *const *domains;           /* NULL-terminated, lower case */
     const struct ref_instance *instances; /* in order of registration */
     size_t n_instances;
     const struct ref_static *statics; /* with SOA and NS of each apex */
     size_t n_statics;
-    uint32_t serial; /* of SOA records whose rdata has serial 0 */
+    uint32_t serial;          /* of SOA records whose rdata has serial 0 */
     struct ref_policy policy; /* of all services */
     uint32_t negative_ttl_s;
     uint64_t now_ms;

@@ -92,9 +92,17 @@ void scene_add(struct scene *s, const char *service, const struct scene_instance
     snprintf(port, sizeof(port), "%u", i->port != 0 ? i->port : 80);
     snprintf(weight, sizeof(weight), "%u", i->weight != 0 ? i->weight : 1);
     snprintf(priority, sizeof(priority), "%u", i->priority);
-    struct description_input in = {.id = i->id, .address = i->address, .port = port, .lease_ms = i->lease_ms,
-                                   .weight = weight, .priority = priority, .tags = i->tags, .meta = i->meta,
-                                   .ports = i->ports, .checks = &i->check, .n_checks = i->check != NULL};
+    struct description_input in = {.id = i->id,
+                                   .address = i->address,
+                                   .port = port,
+                                   .lease_ms = i->lease_ms,
+                                   .weight = weight,
+                                   .priority = priority,
+                                   .tags = i->tags,
+                                   .meta = i->meta,
+                                   .ports = i->ports,
+                                   .checks = &i->check,
+                                   .n_checks = i->check != NULL};
     while (in.n_tags < 8 && i->tags[in.n_tags] != NULL)
         in.n_tags++;
     while (in.n_meta < 8 && i->meta[in.n_meta].key != NULL)
@@ -139,7 +147,8 @@ void scene_advance(struct scene *s, uint64_t ms)
     }
 }
 
-void scene_policy(struct scene *s, const struct service_policy *defaults, const struct service_section *sections, size_t n)
+void scene_policy(struct scene *s, const struct service_policy *defaults, const struct service_section *sections,
+                  size_t n)
 {
     CHECK(registry_configure(s->registry, &registry_defaults, defaults, sections, n, s->now_ms, &s->effects) == 0);
     carry_out(s);
@@ -177,8 +186,15 @@ int scene_configure(struct scene *s, const struct scene_options *o)
         n++;
     } while (n < SCENE_DOMAINS && o->domains[n] != NULL);
     struct publish_options po = {
-        .domains = domains, .n_domains = n, .negative_ttl_s = o->negative_ttl_s != 0 ? o->negative_ttl_s : 5,
-        .ttl_min_s = 1, .ttl_s = 5, .ns_v4 = ns_v4, .n_ns_v4 = 1, .ns_v6 = ns_v6, .n_ns_v6 = 1,
+        .domains = domains,
+        .n_domains = n,
+        .negative_ttl_s = o->negative_ttl_s != 0 ? o->negative_ttl_s : 5,
+        .ttl_min_s = 1,
+        .ttl_s = 5,
+        .ns_v4 = ns_v4,
+        .n_ns_v4 = 1,
+        .ns_v6 = ns_v6,
+        .n_ns_v6 = 1,
         .limits = {.is_ra_always = o->has_ra, .has_chaos = !o->no_chaos, .version = "rollcall 0", .server_id = "node1"},
     };
     if (s->fail_configure_at != 0)

@@ -14,7 +14,7 @@
 #include "engine/publish.h"
 #include "registry/registry.h"
 
-#define SCENE_DOMAINS 4
+#define SCENE_DOMAINS  4
 #define SCENE_START_MS 100000
 #define SCENE_LAG_MS   777000 /* clock_mono_ms less the lease clock */
 
@@ -27,13 +27,13 @@ struct scene_options {
 };
 
 struct scene_instance {
-    const char *id, *address; /* address: "v4", "v6" or "v4,v6" */
+    const char *id, *address;        /* address: "v4", "v6" or "v4,v6" */
     unsigned port, weight, priority; /* 0: 80, 1, 0 */
-    uint32_t lease_ms;        /* 0: permanent */
+    uint32_t lease_ms;               /* 0: permanent */
     const char *tags[8];
     struct meta meta[8];
     struct port_input ports[8];
-    const char *check;        /* a ttl check: starts as `starting` */
+    const char *check; /* a ttl check: starts as `starting` */
 };
 
 /* heap_fail_at and heap_reset, for programs that are linked with them. */
@@ -71,16 +71,17 @@ void scene_drain(struct scene *s, const char *service, const char *id, bool off)
 void scene_advance(struct scene *s, uint64_t ms); /* in steps, with the deadlines in between */
 int scene_flush(struct scene *s);
 /* Sections as the configuration would give them. */
-void scene_policy(struct scene *s, const struct service_policy *defaults, const struct service_section *sections, size_t n);
+void scene_policy(struct scene *s, const struct service_policy *defaults, const struct service_section *sections,
+                  size_t n);
 
 /* ── questions ── */
 
 struct scene_query {
     const char *name;
-    uint16_t type, class;  /* class 0: IN */
+    uint16_t type, class; /* class 0: IN */
     bool has_edns, is_do, is_tcp;
     uint16_t udp_size;
-    uint16_t option;       /* an EDNS option of this code, four bytes; 0: none */
+    uint16_t option; /* an EDNS option of this code, four bytes; 0: none */
     bool is_refused;
     bool no_rd;
     unsigned reader;

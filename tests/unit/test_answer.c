@@ -76,9 +76,10 @@ static void test_service_by_name(void **state)
 
 static void test_missing_name(void **state)
 {
-    assert_string_equal(ask("nobody.service.local", DNS_A),
-                        "NXDOMAIN aa\nns service.local. 5 IN SOA ns.service.local. hostmaster.service.local. 1000 3600 600 "
-                        "86400 5\n");
+    assert_string_equal(
+        ask("nobody.service.local", DNS_A),
+        "NXDOMAIN aa\nns service.local. 5 IN SOA ns.service.local. hostmaster.service.local. 1000 3600 600 "
+        "86400 5\n");
     assert_string_equal(ask("example.org", DNS_A), "REFUSED\n");
 }
 

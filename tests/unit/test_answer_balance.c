@@ -1,6 +1,6 @@
-/* Balancing as a property (DESIGN 2): with one worker, k equal instances and n*k questions each instance comes first exactly
- * n times; weights are exact; a lot is fair by chi-square. Whatever the number of instances, whoever else asks, and across
- * changes. */
+/* Balancing as a property (DESIGN 2): with one worker, k equal instances and n*k questions each instance comes first
+ * exactly n times; weights are exact; a lot is fair by chi-square. Whatever the number of instances, whoever else asks,
+ * and across changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,9 +26,9 @@ static void add(unsigned i, unsigned weight, unsigned priority)
     char id[16], address[64];
     snprintf(id, sizeof(id), "n%u", i);
     snprintf(address, sizeof(address), "10.0.%u.%u,2001:db8::%x", i >> 8, i & 255, i);
-    scene_add(&scene, "web",
-              &(struct scene_instance){
-                  .id = id, .address = address, .port = i + 1, .weight = weight, .priority = priority});
+    scene_add(
+        &scene, "web",
+        &(struct scene_instance){.id = id, .address = address, .port = i + 1, .weight = weight, .priority = priority});
 }
 
 static void add_equal(unsigned k)
@@ -67,8 +67,12 @@ static unsigned number_at(size_t at)
 /* Asks once, counts who is first and who is there at all. Returns who is first. */
 static unsigned ask_of(uint16_t type, bool is_tcp, unsigned reader)
 {
-    struct scene_query q = {.name = "web.service.local", .type = type, .has_edns = true, .udp_size = 1232,
-                            .is_tcp = is_tcp, .reader = reader};
+    struct scene_query q = {.name = "web.service.local",
+                            .type = type,
+                            .has_edns = true,
+                            .udp_size = 1232,
+                            .is_tcp = is_tcp,
+                            .reader = reader};
     assert_int_not_equal(scene_query_ask(&scene, &q), 0);
     unsigned n = scene_header(scene.packet).an;
     assert_int_not_equal(n, 0);
@@ -213,7 +217,8 @@ static void test_turns_go_on_across_changes(void **state)
     forget();
     for (unsigned i = 0; i < 15; i++) { /* something else of the same service changes after each question */
         ask(DNS_A, 1);
-        scene_add(&scene, "web", &(struct scene_instance){.id = "n0", .address = "10.0.0.0,2001:db8::", .port = 9000 + i});
+        scene_add(&scene, "web",
+                  &(struct scene_instance){.id = "n0", .address = "10.0.0.0,2001:db8::", .port = 9000 + i});
         scene_flush(&scene);
     }
     expect_each(firsts, 5, 3);
@@ -270,7 +275,8 @@ static void test_answer_modes(void **state)
     scene_fini(&scene);
 }
 
-/* Chi-square of the first place against the weights; 99.9 % of 9 degrees of freedom is 27.9. The generator is seeded. */
+/* Chi-square of the first place against the weights; 99.9 % of 9 degrees of freedom is 27.9. The generator is seeded.
+ */
 static double chi_square(const unsigned *weights, unsigned k, unsigned sum, unsigned times)
 {
     double chi = 0;

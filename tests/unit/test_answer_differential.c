@@ -1,5 +1,6 @@
-/* Two encoders, one contract: random registries, random questions, and every answer of the fast path judged byte for byte by
- * tests/lib/reference.c and read by ldns. A failure prints its seed; `test_answer_differential SEED` runs that one alone. */
+/* Two encoders, one contract: random registries, random questions, and every answer of the fast path judged byte for
+ * byte by tests/lib/reference.c and read by ldns. A failure prints its seed; `test_answer_differential SEED` runs that
+ * one alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,7 +43,8 @@ static const char zone_text[] = "@ 600 IN SOA ns1 admin 7 3600 600 86400 60\n"
                                 "caa IN CAA 0 issue \"ca.example\"\n";
 
 static const char *const domains[] = {"service.local", "corp_x.example", NULL};
-static const char *const services[] = {"user_service", "web", "db-1", "x", "hidden-one", "a_rather_long_name-of-a-service"};
+static const char *const services[] = {
+    "user_service", "web", "db-1", "x", "hidden-one", "a_rather_long_name-of-a-service"};
 static const char *const tags[] = {"primary", "v2", "eu_west", "Canary"};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -165,8 +167,13 @@ static void tell_registry(const struct ref_instance *i, uint32_t lease_ms, bool 
     snprintf(v6, sizeof(v6), "2001:db8::%x:%x", i->v6[13], i->v6[14] << 8 | i->v6[15]);
     snprintf(address, sizeof(address), "%s%s%s", i->has_v4 ? v4 : "", i->has_v4 && i->has_v6 ? "," : "",
              i->has_v6 ? v6 : "");
-    struct scene_instance s = {.id = i->id, .address = address, .port = i->port, .weight = i->weight,
-                               .priority = i->priority, .lease_ms = lease_ms, .check = has_check ? "ttl 1h" : NULL};
+    struct scene_instance s = {.id = i->id,
+                               .address = address,
+                               .port = i->port,
+                               .weight = i->weight,
+                               .priority = i->priority,
+                               .lease_ms = lease_ms,
+                               .check = has_check ? "ttl 1h" : NULL};
     for (int k = 0; k < REF_TAGS && i->tags[k][0] != '\0'; k++)
         s.tags[k] = i->tags[k];
     for (int k = 0; k < REF_PORTS && i->ports[k].name[0] != '\0'; k++) {
@@ -186,8 +193,7 @@ static void tell_registry(const struct ref_instance *i, uint32_t lease_ms, bool 
 static size_t find_instance(const char *service, const char *id)
 {
     size_t at = 0;
-    while (at < world.n_instances &&
-           (strcmp(instances[at].service, service) != 0 || strcmp(instances[at].id, id) != 0))
+    while (at < world.n_instances && (strcmp(instances[at].service, service) != 0 || strcmp(instances[at].id, id) != 0))
         at++;
     return at;
 }
@@ -201,7 +207,8 @@ static void set_state(size_t at, bool has_check)
         return;
     i->is_starting = false;
     i->is_served = below(2) == 0;
-    scene_report(&scene, i->service, i->id, i->is_served ? (below(2) == 0 ? CHECK_WARNING : CHECK_PASSING) : CHECK_CRITICAL);
+    scene_report(&scene, i->service, i->id,
+                 i->is_served ? (below(2) == 0 ? CHECK_WARNING : CHECK_PASSING) : CHECK_CRITICAL);
 }
 
 static void register_random(void)
@@ -287,9 +294,10 @@ static void random_case(char *name)
 
 static void random_name(char out[512])
 {
-    static const char *const plain[] = {"", "www.", "alias.", "out.", "lost.", "tagged.", "back.", "mail.", "ns1.", "ns.",
-                                        "_ldap._tcp.", "_tcp.", "text.", "nowhere.", "er.than.web.", "than.web.", "caa.",
-                                        "hidden_one.", "hidden-one.", "_x._tcp.", "i1.db-1.", "i1.db_1.", "a.b.c.d."};
+    static const char *const plain[] = {
+        "",     "www.",        "alias.",      "out.",     "lost.",    "tagged.",  "back.",        "mail.",
+        "ns1.", "ns.",         "_ldap._tcp.", "_tcp.",    "text.",    "nowhere.", "er.than.web.", "than.web.",
+        "caa.", "hidden_one.", "hidden-one.", "_x._tcp.", "i1.db-1.", "i1.db_1.", "a.b.c.d."};
     const char *domain = domains[below(2)];
     const char *service = services[below(COUNT(services))], *tag = tags[below(COUNT(tags))];
     switch (below(9)) {
@@ -328,9 +336,16 @@ static void ask(void)
     static const uint16_t sizes[] = {0, 100, 512, 700, 1232, 4096, 65535};
     char name[512];
     random_name(name);
-    struct scene_query q = {.name = name, .type = types[below(COUNT(types))], .has_edns = below(3) != 0,
-                            .is_do = below(2) == 0, .is_tcp = below(3) == 0, .udp_size = sizes[below(COUNT(sizes))],
-                            .option = below(3) == 0 ? 11 : below(3) == 0 ? 65001 : 0, .no_rd = below(2) == 0,
+    struct scene_query q = {.name = name,
+                            .type = types[below(COUNT(types))],
+                            .has_edns = below(3) != 0,
+                            .is_do = below(2) == 0,
+                            .is_tcp = below(3) == 0,
+                            .udp_size = sizes[below(COUNT(sizes))],
+                            .option = below(3) == 0   ? 11
+                                      : below(3) == 0 ? 65001
+                                                      : 0,
+                            .no_rd = below(2) == 0,
                             .reader = below(2)};
     uint8_t query[512];
     size_t query_len = scene_query(query, &q), len = scene_query_ask(&scene, &q);
@@ -340,8 +355,9 @@ static void ask(void)
     ldns_pkt *p = NULL;
     ldns_status status = ldns_wire2pkt(&p, scene.packet, len);
     if (bad != NULL || status != LDNS_STATUS_OK) {
-        fprintf(stderr, "seed %llu: %s type %u %s edns %d size %u: %s; ldns: %s\n", (unsigned long long)seed, name, q.type,
-                q.is_tcp ? "tcp" : "udp", q.has_edns, q.udp_size, bad != NULL ? bad : "-", ldns_get_errorstr_by_id(status));
+        fprintf(stderr, "seed %llu: %s type %u %s edns %d size %u: %s; ldns: %s\n", (unsigned long long)seed, name,
+                q.type, q.is_tcp ? "tcp" : "udp", q.has_edns, q.udp_size, bad != NULL ? bad : "-",
+                ldns_get_errorstr_by_id(status));
         if (p != NULL)
             ldns_pkt_print(stderr, p);
     }
@@ -357,21 +373,29 @@ static void run_world(unsigned n_first, unsigned n_rounds, unsigned n_questions)
     static const uint16_t max_answers[] = {8, 8, 1, 3, 0};
     rng.state = seed;
     memset(&world, 0, sizeof(world));
-    world = (struct ref_world){.domains = domains, .instances = instances, .statics = statics, .negative_ttl_s = 5,
-                               .is_ttl_exact = true, .keepalive = 100};
-    world.policy = (struct ref_policy){.ttl_s = 1 + below(10), .max_answers = max_answers[below(5)],
-                                       .order = (enum ref_order)below(3), .on_empty = (enum ref_empty)below(3)};
+    world = (struct ref_world){.domains = domains,
+                               .instances = instances,
+                               .statics = statics,
+                               .negative_ttl_s = 5,
+                               .is_ttl_exact = true,
+                               .keepalive = 100};
+    world.policy = (struct ref_policy){.ttl_s = 1 + below(10),
+                                       .max_answers = max_answers[below(5)],
+                                       .order = (enum ref_order)below(3),
+                                       .on_empty = (enum ref_empty)below(3)};
     read_zone(zone_text, domains[0]);
     synthesise(domains[1]);
-    struct service_policy policy = {
-        .ttl_s = world.policy.ttl_s, .max_answers = (uint16_t)world.policy.max_answers,
-        .answer = world.policy.max_answers == 0 ? ANSWER_ALL : world.policy.max_answers == 1 ? ANSWER_ONE : ANSWER_FEW,
-        .order = world.policy.order == REF_ROTATE   ? ORDER_ROTATE
-                 : world.policy.order == REF_RANDOM ? ORDER_RANDOM
-                                                    : ORDER_FIXED,
-        .on_empty = world.policy.on_empty == REF_NODATA    ? ON_EMPTY_NODATA
-                    : world.policy.on_empty == REF_NXDOMAIN ? ON_EMPTY_NXDOMAIN
-                                                            : ON_EMPTY_ALL};
+    struct service_policy policy = {.ttl_s = world.policy.ttl_s,
+                                    .max_answers = (uint16_t)world.policy.max_answers,
+                                    .answer = world.policy.max_answers == 0   ? ANSWER_ALL
+                                              : world.policy.max_answers == 1 ? ANSWER_ONE
+                                                                              : ANSWER_FEW,
+                                    .order = world.policy.order == REF_ROTATE   ? ORDER_ROTATE
+                                             : world.policy.order == REF_RANDOM ? ORDER_RANDOM
+                                                                                : ORDER_FIXED,
+                                    .on_empty = world.policy.on_empty == REF_NODATA     ? ON_EMPTY_NODATA
+                                                : world.policy.on_empty == REF_NXDOMAIN ? ON_EMPTY_NXDOMAIN
+                                                                                        : ON_EMPTY_ALL};
     struct scene_options o = {.domains = {domains[0], domains[1]}, .zones = {zone_text, NULL}, .policy = policy};
     scene_init(&scene, &o);
     for (unsigned i = 0; i < n_first; i++)

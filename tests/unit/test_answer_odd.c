@@ -1,5 +1,5 @@
-/* Packets that no resolver sends, or should: each gets the answer that DESIGN 2 names, or silence. Queries end at a guard page,
- * so that a read past the end is a crash. */
+/* Packets that no resolver sends, or should: each gets the answer that DESIGN 2 names, or silence. Queries end at a
+ * guard page, so that a read past the end is a crash. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,8 +35,9 @@ static int end(void **state)
 
 static void ask_web(bool has_edns)
 {
-    query_len = scene_query(query, &(struct scene_query){.name = "web.service.local", .type = DNS_A, .has_edns = has_edns,
-                                                         .udp_size = 1232});
+    query_len = scene_query(
+        query,
+        &(struct scene_query){.name = "web.service.local", .type = DNS_A, .has_edns = has_edns, .udp_size = 1232});
 }
 
 static size_t send_with(const struct answer_request *rq)
@@ -214,8 +215,9 @@ static void test_classes_and_transfers(void **state)
 
 static void test_tsig(void **state)
 {
-    static const uint8_t tsig[] = {3, 'k', 'e', 'y', 0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 29, 11, 'h', 'm', 'a', 'c', '-', 's',
-                                   'h', 'a', '2', '5', '6', 0, 0, 0, 1, 2, 3, 4, 1, 0x2c, 0, 0, 0xbe, 0xef, 0, 0, 0, 0};
+    static const uint8_t tsig[] = {3,  'k', 'e', 'y', 0,   0,    250, 0,   255,  0,    0,   0,   0, 0, 29,
+                                   11, 'h', 'm', 'a', 'c', '-',  's', 'h', 'a',  '2',  '5', '6', 0, 0, 0,
+                                   1,  2,   3,   4,   1,   0x2c, 0,   0,   0xbe, 0xef, 0,   0,   0, 0};
     ask_web(true);
     append(tsig, sizeof(tsig));
     set_count(10, 2);
@@ -244,7 +246,9 @@ static void test_chaos(void **state)
 {
     static const struct {
         const char *name, *text;
-    } rows[] = {{"version.bind", "rollcall 0"}, {"VERSION.server", "rollcall 0"}, {"hostname.bind", "node1"},
+    } rows[] = {{"version.bind", "rollcall 0"},
+                {"VERSION.server", "rollcall 0"},
+                {"hostname.bind", "node1"},
                 {"id.server", "node1"}};
     for (size_t i = 0; i < 4; i++) {
         query_len = scene_query(query, &(struct scene_query){.name = rows[i].name, .type = DNS_TXT, .class = DNS_CH});
@@ -284,8 +288,9 @@ static void test_flags(void **state)
 
 static void test_keepalive(void **state)
 {
-    query_len = scene_query(query, &(struct scene_query){.name = "web.service.local", .type = DNS_A, .has_edns = true,
-                                                         .option = DNS_OPTION_KEEPALIVE});
+    query_len = scene_query(
+        query, &(struct scene_query){
+                   .name = "web.service.local", .type = DNS_A, .has_edns = true, .option = DNS_OPTION_KEEPALIVE});
     size_t len = send_with(&(struct answer_request){.is_tcp = true, .tcp_keepalive = 100});
     assert_memory_equal(scene.packet + len - 6, "\0\13\0\2\0\144", 6);
     send_udp();
@@ -318,7 +323,8 @@ static size_t noise(struct rng *rng, uint8_t *out)
     ask_web(rng_below(rng, 2) == 0);
     memcpy(out, query, query_len);
     for (uint32_t n = 1 + rng_below(rng, 4); n > 0; n--)
-        out[rng_below(rng, (uint32_t)query_len)] = (uint8_t)(rng_below(rng, 2) == 0 ? rng_below(rng, 64) : rng_u64(rng));
+        out[rng_below(rng, (uint32_t)query_len)] =
+            (uint8_t)(rng_below(rng, 2) == 0 ? rng_below(rng, 64) : rng_u64(rng));
     return query_len - (rng_below(rng, 4) == 0 ? rng_below(rng, (uint32_t)query_len) : 0);
 }
 
@@ -357,11 +363,20 @@ int main(void)
 {
 #define ROW(test) cmocka_unit_test_setup_teardown(test, begin, end)
     const struct CMUnitTest tests[] = {
-        ROW(test_silence),       ROW(test_question_counts),       ROW(test_malformed_names),
-        ROW(test_every_prefix),  ROW(test_trailing_bytes),        ROW(test_opt),
-        ROW(test_opcodes),       ROW(test_other_records_are_ignored),
-        ROW(test_tsig),          ROW(test_classes_and_transfers), ROW(test_chaos),
-        ROW(test_refused_client), ROW(test_flags),                ROW(test_keepalive),
+        ROW(test_silence),
+        ROW(test_question_counts),
+        ROW(test_malformed_names),
+        ROW(test_every_prefix),
+        ROW(test_trailing_bytes),
+        ROW(test_opt),
+        ROW(test_opcodes),
+        ROW(test_other_records_are_ignored),
+        ROW(test_tsig),
+        ROW(test_classes_and_transfers),
+        ROW(test_chaos),
+        ROW(test_refused_client),
+        ROW(test_flags),
+        ROW(test_keepalive),
         ROW(test_noise),
     };
     return cmocka_run_group_tests_name("answer_odd", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* The publisher: what a change touches, TTLs and leases, memory running out at every point, readers beside the writer. */
+/* The publisher: what a change touches, TTLs and leases, memory running out at every point, readers beside the writer.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,12 +118,13 @@ static void test_next_ms_says_when_to_look(void **state)
 static void test_names_come_and_go(void **state)
 {
     begin();
-    scene_add(&scene, "web", &(struct scene_instance){.id = "a", .address = "10.0.0.1", .tags = {"blue"},
-                                                      .ports = {{"http", "8080"}}});
+    scene_add(
+        &scene, "web",
+        &(struct scene_instance){.id = "a", .address = "10.0.0.1", .tags = {"blue"}, .ports = {{"http", "8080"}}});
     scene_flush(&scene);
-    static const char *const names[] = {"web.service.local", "a.web.service.local", "blue.web.service.local",
-                                        "_web._tcp.service.local", "_web._udp.service.local", "_web._blue.service.local",
-                                        "_http._tcp.web.service.local"};
+    static const char *const names[] = {
+        "web.service.local",       "a.web.service.local",      "blue.web.service.local",      "_web._tcp.service.local",
+        "_web._udp.service.local", "_web._blue.service.local", "_http._tcp.web.service.local"};
     for (size_t i = 0; i < 7; i++)
         assert_int_equal(answers(names[i], DNS_SRV), 1);
     assert_int_equal(rcode("_tcp.web.service.local", DNS_A), DNS_NOERROR);
@@ -203,8 +205,9 @@ static void test_a_thousand_over_tcp(void **state)
         add("web", id, address, 0);
     }
     scene_flush(&scene);
-    size_t len = scene_query_ask(&scene, &(struct scene_query){.name = "web.service.local", .type = DNS_SRV, .has_edns = true,
-                                                               .udp_size = 4096, .is_tcp = true});
+    size_t len = scene_query_ask(
+        &scene, &(struct scene_query){
+                    .name = "web.service.local", .type = DNS_SRV, .has_edns = true, .udp_size = 4096, .is_tcp = true});
     assert_true(len > 40000 && len <= DNS_TCP_MAX);
     ldns_pkt *p = NULL;
     assert_int_equal(ldns_wire2pkt(&p, scene.packet, len), LDNS_STATUS_OK);
@@ -228,9 +231,12 @@ static void change_everything(unsigned round)
 {
     char port[8];
     snprintf(port, sizeof(port), "%u", 8000 + round);
-    scene_add(&scene, "web", &(struct scene_instance){.id = "a", .address = "10.0.0.1,2001:db8::1", .weight = 1 + round % 3,
-                                                      .tags = {"blue", round % 2 == 0 ? "even" : "odd"},
-                                                      .ports = {{"http", port}}});
+    scene_add(&scene, "web",
+              &(struct scene_instance){.id = "a",
+                                       .address = "10.0.0.1,2001:db8::1",
+                                       .weight = 1 + round % 3,
+                                       .tags = {"blue", round % 2 == 0 ? "even" : "odd"},
+                                       .ports = {{"http", port}}});
     if (round % 2 == 0) {
         add("db", "one", "10.0.1.1", 5000);
         add("web", "b", "10.0.0.2", 0);
@@ -281,7 +287,8 @@ static void test_flush_without_memory(void **state)
     scene_fini(&scene);
 }
 
-/* The n-th allocation while effects are taken in fails: nothing is lost. Driven straight, so that the registry has memory. */
+/* The n-th allocation while effects are taken in fails: nothing is lost. Driven straight, so that the registry has
+ * memory. */
 static void test_effects_without_memory(void **state)
 {
     begin();
@@ -301,7 +308,8 @@ static void test_reload_without_memory(void **state)
     begin();
     change_everything(0);
     scene_flush(&scene);
-    struct scene_options o = {.domains = {"service.local", "corp.example"}, .policy = policy,
+    struct scene_options o = {.domains = {"service.local", "corp.example"},
+                              .policy = policy,
                               .zones = {"www IN CNAME web\n_x._tcp IN SRV 0 0 1 www\n"}};
     unsigned failures = 0;
     for (unsigned n = 0;; n++) {

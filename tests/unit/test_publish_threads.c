@@ -1,6 +1,6 @@
-/* Readers beside the writer: two threads answer without pause while the control thread changes, flushes and reloads. Run with
- * AddressSanitizer it shows that nothing is freed that a reader still looks at; in any build, that a name that is there all the
- * time is answered all the time, and that each answer is a sound packet. */
+/* Readers beside the writer: two threads answer without pause while the control thread changes, flushes and reloads.
+ * Run with AddressSanitizer it shows that nothing is freed that a reader still looks at; in any build, that a name that
+ * is there all the time is answered all the time, and that each answer is a sound packet. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <pthread.h>
@@ -46,7 +46,8 @@ static bool is_sound(const uint8_t *packet, size_t len, size_t question_end)
 static bool ask(struct reader *r, const char *name, uint16_t type, bool must_have)
 {
     uint8_t packet[DNS_UDP_MAX];
-    size_t query = scene_query(packet, &(struct scene_query){.name = name, .type = type, .has_edns = true, .udp_size = 1232});
+    size_t query =
+        scene_query(packet, &(struct scene_query){.name = name, .type = type, .has_edns = true, .udp_size = 1232});
     struct answer_request rq = {.now_ms = SCENE_START_MS + SCENE_LAG_MS};
     size_t len = answer_packet(answers_reader(scene.answers, r->index), &rq, packet, query, sizeof(packet));
     r->asked++;
@@ -82,9 +83,12 @@ static void change(unsigned round, const struct scene_options *o)
     snprintf(id, sizeof(id), "n%u", round % 40);
     snprintf(address, sizeof(address), "10.0.0.%u,2001:db8::%x", round % 40, round % 40);
     if (round / 40 % 2 == 0)
-        scene_add(&scene, "web", &(struct scene_instance){.id = id, .address = address, .weight = 1 + round % 5,
-                                                          .tags = {"blue", round % 3 == 0 ? "red" : "green"},
-                                                          .ports = {{"http", "8080"}}});
+        scene_add(&scene, "web",
+                  &(struct scene_instance){.id = id,
+                                           .address = address,
+                                           .weight = 1 + round % 5,
+                                           .tags = {"blue", round % 3 == 0 ? "red" : "green"},
+                                           .ports = {{"http", "8080"}}});
     else
         scene_remove(&scene, "web", id);
     if (round % 100 == 99)
@@ -98,7 +102,8 @@ static void test_readers_beside_the_writer(void **state)
     struct scene_options o = {.zones = {"alias IN CNAME web\n"}};
     rcu_register_thread();
     scene_init(&scene, &o);
-    scene_add(&scene, "web", &(struct scene_instance){.id = "stable", .address = "10.1.0.1,2001:db8::1:1", .tags = {"blue"}});
+    scene_add(&scene, "web",
+              &(struct scene_instance){.id = "stable", .address = "10.1.0.1,2001:db8::1:1", .tags = {"blue"}});
     scene_flush(&scene);
     struct reader readers[N_READERS] = {{.index = 0}, {.index = 1}};
     for (unsigned i = 0; i < N_READERS; i++)
