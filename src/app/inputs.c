@@ -1,10 +1,14 @@
 /* Reads one file after the other; the first that is wrong ends it, with its own text. Scripts are made ready once for
  * the sake of the errors: a user that does not exist is found by -t, too. */
+#include "config.h" /* _GNU_SOURCE */
+
 #include "app/inputs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/password.h"
+#include "base/log.h"
 #include "io/script_table.h"
 
 static int check_scripts(const struct config *c, struct err *e)
@@ -50,4 +54,21 @@ void inputs_free(struct inputs *in)
     names_fini(&in->names);
     config_free(in->config);
     free(in);
+}
+
+void inputs_tell_warnings(struct buf *warnings, void (*tell)(const char *line))
+{
+    char *rest = NULL;
+    buf_putc(warnings, '\0');
+    if (warnings->failed) {
+        return; /* no memory even for the warnings: what matters more will fail soon */
+    }
+    for (char *line = strtok_r((char *)warnings->data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        tell(line);
+    }
+}
+
+void inputs_log_warning(const char *line)
+{
+    log_event(LOG_LEVEL_WARN, "config", "text", line, NULL);
 }

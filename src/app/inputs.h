@@ -15,5 +15,8 @@ struct inputs {
 /* Warnings are lines of text. On failure nothing is left to free. */
 int inputs_load(const struct config_source *src, struct inputs **out, struct buf *warnings, struct err *e) MUST_CHECK;
 void inputs_free(struct inputs *in); /* NULL is allowed */
+/* One call of `tell` for each line of the warnings; inputs_log_warning is one for the log. Uses the buffer up. */
+void inputs_tell_warnings(struct buf *warnings, void (*tell)(const char *line));
+void inputs_log_warning(const char *line);
 
 #endif

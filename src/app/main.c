@@ -19,21 +19,9 @@ static int complain(const struct err *e)
     return EXIT_FAILURE;
 }
 
-/* Lines of warnings, to the user of -t or to the log. */
-static void tell_warnings(struct buf *warnings, bool is_test)
+static void print_warning(const char *line)
 {
-    char *rest = NULL;
-    if (warnings->len == 0) {
-        return;
-    }
-    buf_putc(warnings, '\0');
-    for (char *line = strtok_r((char *)warnings->data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        if (is_test) {
-            fprintf(stderr, "rollcalld: warning: %s\n", line);
-        } else {
-            log_event(LOG_LEVEL_WARN, "config", "text", line, NULL);
-        }
-    }
+    fprintf(stderr, "rollcalld: warning: %s\n", line);
 }
 
 static int run(const struct options *o, struct inputs *in)
@@ -71,7 +59,7 @@ static int test_or_run(struct options *o)
         }
         log_set_level(in->config->server.log_level);
     }
-    tell_warnings(&warnings, is_test || rc != 0);
+    inputs_tell_warnings(&warnings, is_test || rc != 0 ? print_warning : inputs_log_warning);
     buf_fini(&warnings);
     if (rc != 0) {
         return complain(&e);

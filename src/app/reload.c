@@ -137,25 +137,13 @@ int server_apply(struct server *s, const struct inputs *in, struct err *e)
     return 0;
 }
 
-static void log_warnings(struct buf *warnings)
-{
-    char *rest = NULL;
-    if (warnings->len == 0) {
-        return;
-    }
-    buf_putc(warnings, '\0');
-    for (char *line = strtok_r((char *)warnings->data, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        log_event(LOG_LEVEL_WARN, "config", "text", line, NULL);
-    }
-}
-
 static int read_and_apply(struct server *s, struct err *e)
 {
     struct inputs *next;
     struct buf warnings, fixed;
     buf_init(&warnings, 0);
     int rc = inputs_load(&s->source, &next, &warnings, e);
-    log_warnings(&warnings);
+    inputs_tell_warnings(&warnings, inputs_log_warning);
     buf_fini(&warnings);
     if (rc != 0) {
         return rc;
