@@ -85,6 +85,14 @@ static void every_option_arrives(void **state)
     expect_has("LIST web\n", "$11\r\nall is well\r\n");
 }
 
+static void a_lease_is_told_in_whole_seconds(void **state)
+{
+    expect("REGISTER web 10.0.0.5 80 ID a TTL 1500ms\n", "*3\r\n$1\r\na\r\n:2\r\n:1001\r\n");
+    protocol_advance(&w, 1000);
+    expect_has("LIST web\n", "$4\r\nleft\r\n:1\r\n");
+    expect("RENEW web a\n", ":2\r\n");
+}
+
 static void permanent_instances_have_no_end(void **state)
 {
     expect("REGISTER web 10.0.0.5 80 ID a TTL 0\n", "*3\r\n$1\r\na\r\n:0\r\n:1001\r\n");
@@ -308,6 +316,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_registration_lives_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(repeating_a_registration_renews_it, setup, teardown),
         cmocka_unit_test_setup_teardown(every_option_arrives, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lease_is_told_in_whole_seconds, setup, teardown),
         cmocka_unit_test_setup_teardown(permanent_instances_have_no_end, setup, teardown),
         cmocka_unit_test_setup_teardown(services_are_listed_with_their_states, setup, teardown),
         cmocka_unit_test_setup_teardown(draining_and_reporting, setup, teardown),

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "engine/reply_fifo.h"
+#include "heap.h"
 
 static struct reply_fifo f;
 static struct buf out;
@@ -133,6 +134,55 @@ static void any_order_of_replies_gives_the_order_of_requests(void **state)
     }
 }
 
+/* A conversation of 40 requests, the last answered first, with the n-th allocation refused. */
+static int converse(void)
+{
+    struct effect reply = {.type = EFFECT_REPLY, .u.reply = {.lease_ms = 1000}};
+    uint32_t seqs[40];
+    int r = 0;
+
+    for (size_t i = 0; i < 40 && r == 0; i++)
+        r = i % 4 == 3 ? reply_fifo_push_ready(&f, "+PONG\r\n", 7) : reply_fifo_push(&f, EVENT_RENEW, &seqs[i]);
+    for (size_t i = 40; i-- > 0 && r == 0;)
+        r = i % 4 == 3 ? 0 : reply_fifo_fill(&f, seqs[i], &reply, &w);
+    return r;
+}
+
+static void without_memory_it_says_so(void **state)
+{
+    long live = heap_live();
+
+    for (unsigned n = 0;; n++) {
+        reply_fifo_init(&f);
+        heap_fail_at(n);
+        int r = converse();
+        bool was_reached = heap_reset();
+        if (!was_reached)
+            assert_true(r == 0 && reply_fifo_is_empty(&f) && !out.failed);
+        else
+            assert_true(r == ERR_NOMEM || out.failed);
+        reply_fifo_fini(&f);
+        buf_fini(&out);
+        assert_int_equal(heap_live(), live);
+        if (!was_reached)
+            break;
+        assert_true(n < 1000);
+    }
+}
+
+/* Renewals in order: nothing is allocated but the ring and the output. */
+static void renewals_allocate_nothing(void **state)
+{
+    for (int i = 0; i < 100; i++)
+        fill(push(), 1);
+    unsigned long calls = heap_calls();
+    for (int i = 0; i < 10000; i++) {
+        fill(push(), 1);
+        buf_reset(&out);
+    }
+    assert_int_equal(heap_calls(), calls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +191,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(replies_that_nobody_waits_for_are_ignored, setup, teardown),
         cmocka_unit_test_setup_teardown(it_holds_as_many_as_it_says, setup, teardown),
         cmocka_unit_test_setup_teardown(any_order_of_replies_gives_the_order_of_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_memory_it_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(renewals_allocate_nothing, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

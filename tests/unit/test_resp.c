@@ -180,6 +180,22 @@ static void a_line_may_be_as_long_as_the_limit_and_no_longer(void **state)
     assert_non_null(strstr(e.text, "4096"));
 }
 
+static void a_word_may_fill_the_limit_and_no_more(void **state)
+{
+    for (size_t extra = 0; extra <= 1; extra++) {
+        struct resp_progress p = {0};
+        size_t n = MAX - 11 - 2 + extra; /* beside *1 CRLF $4083 CRLF and its own CRLF */
+        char data[MAX + 16];
+        size_t len = (size_t)snprintf(data, sizeof(data), "*1\r\n$%zu\r\n", n);
+        struct err e;
+
+        assert_int_equal(len, 11);
+        memset(data + len, 'x', n);
+        memcpy(data + len + n, "\r\n", 2);
+        assert_int_equal(resp_parse(&p, data, len + n + 2, MAX, &rq, &e), extra == 0 ? 0 : ERR_LIMIT);
+    }
+}
+
 static void a_request_of_many_words_counts_as_a_whole(void **state)
 {
     struct resp_progress p = {0};
@@ -281,6 +297,7 @@ int main(void)
         cmocka_unit_test(every_stream_at_every_split),
         cmocka_unit_test(every_stream_byte_by_byte),
         cmocka_unit_test(a_line_may_be_as_long_as_the_limit_and_no_longer),
+        cmocka_unit_test(a_word_may_fill_the_limit_and_no_more),
         cmocka_unit_test(a_request_of_many_words_counts_as_a_whole),
         cmocka_unit_test(a_line_of_too_many_words_is_skipped),
         cmocka_unit_test(dripping_costs_two_looks),

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "heap.h"
 #include "protocol_world.h"
 
 static struct protocol_world w;
@@ -259,6 +260,53 @@ static void the_history_keeps_the_newest(void **state)
     description_unref(i.desc);
 }
 
+/* No copy of a name: the history begins anew, and who has not read that far is told. */
+static void a_history_without_memory_forgets(void **state)
+{
+    struct watch *watch;
+
+    populate(2);
+    uint64_t from = registry_revision(w.registry);
+    assert_int_equal(watch_new(&w.server, NULL, &from, &watch), 0);
+    struct service *s = registry_service(w.registry, "s0");
+    struct effect x = change_of(s, registry_instance(s, "i0"), from + 1);
+    heap_fail_at(0);
+    changes_effect(w.changes, &x, 1);
+    assert_true(heap_reset());
+    assert_null(changes_after(w.changes, 0));
+    assert_false(changes_reach(w.changes, from));
+    assert_true(changes_reach(w.changes, from + 1));
+    buf_reset(&w.out);
+    assert_int_equal(pump(watch, 1000), WATCH_LOST);
+    watch_free(watch);
+}
+
+static void a_watch_without_memory_is_refused(void **state)
+{
+    long live = heap_live();
+    struct watch *watch = NULL;
+    struct changes *c = NULL;
+
+    for (unsigned n = 0; n < 2; n++) {
+        heap_fail_at(n);
+        assert_int_equal(changes_new(4, 0, &c), ERR_NOMEM);
+        assert_true(heap_reset());
+    }
+    heap_fail_at(0);
+    assert_int_equal(watch_new(&w.server, NULL, NULL, &watch), ERR_NOMEM);
+    assert_true(heap_reset());
+    assert_int_equal(watch_new_subscription(&w.server, &watch), 0);
+    heap_fail_at(0); /* the array */
+    assert_int_equal(watch_subscribe(watch, "web", false), ERR_NOMEM);
+    assert_true(heap_reset());
+    heap_fail_at(1); /* the name */
+    assert_int_equal(watch_subscribe(watch, "web", false), ERR_NOMEM);
+    assert_true(heap_reset());
+    assert_int_equal(watch_n_channels(watch), 0);
+    watch_free(watch);
+    assert_int_equal(heap_live(), live);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +321,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_snapshot_survives_the_end_of_where_it_stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_that_the_history_overtakes_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(the_history_keeps_the_newest, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_history_without_memory_forgets, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_watch_without_memory_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
