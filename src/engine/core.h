@@ -21,8 +21,8 @@ struct core_hooks {
      * replies, from within core_event of a later event, or, ERR_UNAVAILABLE, of the event itself.) Events may be fed
      * from within; their replies wait for a later turn. */
     void (*reply)(void *arg, const struct effect *reply);
-    /* Start this probe; core_probe_done is called with its result later. From within only with CHECK_NONE: the probe cannot be
-     * made, and is tried again after its interval. */
+    /* Start this probe; core_probe_done is called with its result later. From within only with CHECK_NONE: the probe
+     * cannot be made, and is tried again after its interval. */
     void (*probe)(void *arg, const struct probe_job *job);
     /* Changes are in the history: wake the watchers. Once a turn, after the replies. */
     void (*changed)(void *arg);

@@ -25,11 +25,12 @@
 #include "base/list.h"
 #include "dns/proto.h"
 
-#define BATCH       32
-#define ROUNDS      16
-#define SLOT_LEN    2048            /* received at most; room for DNS_UDP_MAX of answer */
-#define SLOT_STRIDE (SLOT_LEN + 64) /* an odd number of cache lines, so that the slots do not share their cache sets   \
-                                     */
+#define BATCH    32
+#define ROUNDS   16
+#define SLOT_LEN 2048 /* received at most; room for DNS_UDP_MAX of answer */
+#define SLOT_STRIDE                                                                                                    \
+    (SLOT_LEN + 64) /* an odd number of cache lines, so that the slots do not share their cache sets                   \
+                     */
 #define CONTROL_LEN CMSG_SPACE(sizeof(struct in6_pktinfo))
 
 _Static_assert(SLOT_LEN >= DNS_UDP_MAX, "an answer fits");

@@ -1,4 +1,4 @@
-"""Listening sockets: families, many addresses, ports shared by the workers and by nobody else, Unix sockets, privileges."""
+"""Listening sockets: families, many addresses, ports shared by the workers and nobody else, Unix sockets, privileges."""
 
 import os
 import socket
@@ -18,7 +18,8 @@ def ask_all(address, name, times=16):
 
 
 def run_rollcalld(*args):
-    return subprocess.run([os.environ["ROLLCALLD"], *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    return subprocess.run([os.environ["ROLLCALLD"], *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=20)
 
 
 def test_both_families_both_transports_two_workers(server):
@@ -37,7 +38,8 @@ def test_thirty_addresses(server):
         ask_all(address, "web.service.local", times=2)
 
 
-@pytest.mark.parametrize("wildcard, asked, family", [("0.0.0.0", "127.0.0.77", socket.AF_INET), ("[::]", "::1", socket.AF_INET6)])
+@pytest.mark.parametrize("wildcard, asked, family", [("0.0.0.0", "127.0.0.77", socket.AF_INET),
+                                                     ("[::]", "::1", socket.AF_INET6)])
 def test_a_wildcard_answers_from_the_address_that_was_asked(server, wildcard, asked, family):
     s = server(dns=f"{wildcard}:0")
     s.call("REGISTER", "web", "10.0.0.1", 80)
@@ -112,9 +114,9 @@ def test_root_is_dropped_for_good(server):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_without_privileges_the_hint_says_what_is_missing(server):
-    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", os.environ["ROLLCALLD"],
-                           "--dev", "--dns", "127.0.0.1:53", "--registry", "127.0.0.1:0"], capture_output=True, text=True, timeout=20,
-                          cwd="/")
+    done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+                           os.environ["ROLLCALLD"], "--dev", "--dns", "127.0.0.1:53", "--registry", "127.0.0.1:0"],
+                          capture_output=True, text=True, timeout=20, cwd="/")
     if done.returncode == 126:
         pytest.skip("the build folder is closed to others")
     assert done.returncode == 1

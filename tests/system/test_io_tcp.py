@@ -141,7 +141,8 @@ def hold(host, port, n, addresses=50):
 @pytest.mark.seconds(120)
 def test_ten_thousand_idle_connections(server, files):
     n = min(10000, files - 200)
-    s = server(options={"server.workers": 2, "dns.tcp_idle": "60s", "dns.tcp_clients": 1000, "dns.tcp_clients_per_address": 1000})
+    s = server(options={"server.workers": 2, "dns.tcp_idle": "60s", "dns.tcp_clients": 1000,
+                        "dns.tcp_clients_per_address": 1000})
     s.call("REGISTER", "web", "10.0.0.1", 80)
     sockets = hold(s.dns.host, s.dns.port, n)
     wait_until(lambda: counter(s, "tcp_accepted") == n, 30, "all were accepted")

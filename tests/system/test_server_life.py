@@ -12,8 +12,8 @@ from waiting import wait_until
 
 
 def rollcalld(*args, **kw):
-    return subprocess.run([os.environ["ROLLCALLD"], *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=20, **kw)
+    return subprocess.run([os.environ["ROLLCALLD"], *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=20, **kw)
 
 
 # ── arguments ──
@@ -23,7 +23,8 @@ def test_version_and_help():
     assert done.returncode == 0 and done.stdout.startswith("rollcalld ")
     done = rollcalld("--help")
     assert done.returncode == 0
-    for option in ("-c, --config FILE", "-t, --test", "--dev", "--dns ADDRESS:PORT", "-o, --option SECTION.KEY=VALUE", "--ready-fd N"):
+    for option in ("-c, --config FILE", "-t, --test", "--dev", "--dns ADDRESS:PORT", "-o, --option SECTION.KEY=VALUE",
+                   "--ready-fd N"):
         assert option in done.stdout
 
 

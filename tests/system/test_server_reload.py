@@ -23,7 +23,8 @@ class Site:
         self.server(zone)
 
     def text(self):
-        return "".join(f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()) for section, keys in self.options.items())
+        return "".join(f"[{section}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items())
+                       for section, keys in self.options.items())
 
     def server(self, zone):
         self.folder = tempfile.TemporaryDirectory(prefix="rollcall-test-")
