@@ -4,6 +4,7 @@ good request is answered."""
 import os
 import random
 import resource
+import signal
 import socket
 import threading
 import time
@@ -259,9 +260,63 @@ def test_one_client_too_many(server):
         c.close()
 
 
+def test_no_more_descriptors(server):
+    """Clients are told, not left waiting; the listener does not spin; when one leaves the next may come."""
+    s = server()
+    assert is_well_as_client(s)
+    wait_until(lambda: s.redis().info("clients")["connected_clients"] == 1)
+    limit = descriptors(s.pid) + 20
+    resource.prlimit(s.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    clients = []
+    with pytest.raises(AssertionError, match="LIMIT the server has no more file descriptors"):
+        for _ in range(40):
+            clients.append(connect(s))
+            reply = clients[-1].call("PING")
+            assert reply == "PONG", reply
+    assert 15 <= len(clients) <= 22
+    for _ in range(50):
+        with connect(s) as c:
+            assert c.read().startswith("LIMIT ")
+    assert clients[0].call("PING") == "PONG"
+    for c in clients[1:]:
+        c.close()
+    wait_until(lambda: is_well_as_client(s), 5, "there is room again")
+
+
+def test_every_listener(server):
+    s = server(registry="127.0.0.1:0,[::1]:0")
+    addresses = s.ready["registry"]
+    assert len(addresses) == 3
+    for address in addresses:
+        if address.startswith("unix:"):
+            where = address[len("unix:"):]
+        else:
+            host, port = address.rsplit(":", 1)
+            where = (host.strip("[]"), int(port))
+        with RespClient(where) as c:
+            assert c.call("PING", address) == address
+
+
+def test_bounds_change_on_reload(server):
+    s = server(dev=False, config="[server]\n[dns]\n[registry]\nclients = 3\n")
+    clients = [connect(s) for _ in range(3)]
+    assert all(c.call("PING") == "PONG" for c in clients)
+    with connect(s) as c:
+        assert c.read().startswith("LIMIT too many clients")
+    s.write("rollcalld.conf", "[registry]\nclients = 50\nline_max = 1k\n")
+    s.signal(signal.SIGHUP)
+    wait_until(lambda: is_well_as_client(s), 5, "the new limit counts")
+    assert clients[0].call("PING", "x" * 2000).startswith("LIMIT the request is longer than 1024 bytes")
+    for c in clients:
+        c.close()
+
+
 def is_well_as_client(s):
     with connect(s) as c:
-        return c.call("PING") == "PONG"
+        try:
+            return c.call("PING") == "PONG"
+        except (Closed, ConnectionError):
+            return False
 
 
 def test_connections_come_and_go_without_a_trace(server):
