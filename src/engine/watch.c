@@ -16,6 +16,7 @@
 #include "base/list.h"
 
 #define RESTARTS_MAX 64
+#define SCAN_MAX 4096 /* changes looked at per call: most may be of other services */
 #define FRAME_FIELDS 10
 
 struct channel {
@@ -325,6 +326,7 @@ enum watch_result watch_pump(struct watch *w, const struct command_server *s, st
 {
     size_t end = out->out->len + budget;
     const struct change *c;
+    unsigned scanned = 0;
 
     if (!changes_reach(s->changes, w->revision))
         return WATCH_LOST;
@@ -334,7 +336,7 @@ enum watch_result watch_pump(struct watch *w, const struct command_server *s, st
             return r;
     }
     while ((c = changes_after(s->changes, w->revision)) != NULL) {
-        if (out->out->len >= end || out->out->failed)
+        if (out->out->len >= end || out->out->failed || scanned++ == SCAN_MAX)
             return WATCH_MORE;
         write_change(w, out, c);
         w->revision = c->revision;

@@ -37,11 +37,11 @@ const char *watch_any_channel(const struct watch *w, bool is_pattern);
 
 enum watch_result {
     WATCH_CURRENT, /* all that has happened is written */
-    WATCH_MORE,    /* the budget is used up: call again when there is room */
+    WATCH_MORE,    /* the budget of bytes, or of work, is used up: call again when there is room */
     WATCH_LOST,    /* changes are missing: the reader must start over */
 };
 
-/* Writes frames, about `budget` bytes of them, to `out`. */
+/* Writes frames, about `budget` (not 0) bytes of them, to `out`. */
 enum watch_result watch_pump(struct watch *w, const struct command_server *s, struct resp_writer *out, size_t budget);
 
 #endif

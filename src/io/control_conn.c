@@ -23,7 +23,8 @@
 #include "engine/watch.h"
 #include "io/control_private.h"
 
-#define FLUSH_ROUNDS 8      /* sends of one watcher per turn at most */
+#define FRAMES_PER_TURN (4 * 1024 * 1024) /* bytes of frames for all watchers, so that others wait milliseconds only */
+#define FRAMES_MIN 4096     /* but for each at least, and one call of the pump counts for as much */
 #define ERROR_ROOM 1024     /* for the error that says that a reply did not fit */
 #define WRITE_REPLY_MAX 320 /* bytes of the reply to a write */
 #define KEEP_CAP 16384      /* output memory that is kept when empty */
@@ -358,12 +359,12 @@ static bool send_output(struct conn *c)
     return true;
 }
 
-/* False: the watcher is too slow. */
-static bool write_frames(struct conn *c)
+/* At most `budget` bytes. False: the watcher is too slow. */
+static bool write_frames(struct conn *c, size_t budget)
 {
     struct resp_writer w = writer(c, &c->out);
     char peer[CONN_PEER_MAX];
-    enum watch_result r = watch_pump(c->client.watch, &c->control->server, &w, CONTROL_OUTPUT_SOFT - unsent(c));
+    enum watch_result r = watch_pump(c->client.watch, &c->control->server, &w, budget);
 
     c->has_frames = r == WATCH_MORE;
     if (r != WATCH_LOST && !c->out.failed)
@@ -374,18 +375,31 @@ static bool write_frames(struct conn *c)
     return false;
 }
 
-/* Alternates frames and sends, so that a reader that keeps up gets its snapshot without waiting for turns. */
+/* A watcher's share of a turn. */
+static size_t frames_share(const struct control *control)
+{
+    size_t share = FRAMES_PER_TURN / (control->n_watching > 0 ? control->n_watching : 1);
+    return share > FRAMES_MIN ? share : FRAMES_MIN;
+}
+
+/* Alternates frames and sends until all is said, the socket is full, or the watcher has had its share of the turn. */
 static bool write_output(struct conn *c)
 {
-    for (int round = 0; round < FLUSH_ROUNDS; round++) {
-        if (c->has_frames && unsent(c) < CONTROL_OUTPUT_SOFT && !write_frames(c))
-            return false;
+    size_t share = frames_share(c->control);
+
+    for (;;) {
+        if (c->has_frames && unsent(c) < CONTROL_OUTPUT_SOFT) {
+            size_t before = c->out.len, room = CONTROL_OUTPUT_SOFT - unsent(c), used;
+            if (!write_frames(c, room < share ? room : share))
+                return false;
+            used = c->out.len - before > FRAMES_MIN ? c->out.len - before : FRAMES_MIN;
+            share = share > used ? share - used : 0;
+        }
         if (!send_output(c))
             return false;
-        if (unsent(c) > 0 || !c->has_frames)
+        if (unsent(c) > 0 || !c->has_frames || share == 0)
             return true;
     }
-    return true;
 }
 
 static void want_events(struct conn *c)
