@@ -140,10 +140,15 @@ static void add_addresses(struct publisher *p, uint16_t type, uint32_t ttl_s, co
     }
 }
 
-/* ID.NAME.D, as shown. */
+/* ID.NAME.D, in the case that is shown, with '-' for '_': a target is a host name (RFC 952, RFC 1123), and clients refuse
+ * '_' in those. Lookups take one for the other, so it resolves. */
 static bool target_name(struct dns_name *out, const struct pub_service *s, const char *id, const struct dns_name *apex)
 {
-    return name_of_labels(out, apex, LABELS(s->service->name, id));
+    char host[SERVICE_NAME_MAX + 1];
+    size_t len = strlen(s->service->name);
+    for (size_t i = 0; i <= len; i++)
+        host[i] = s->service->name[i] == '_' ? '-' : s->service->name[i];
+    return name_of_labels(out, apex, LABELS(host, id));
 }
 
 static void add_srv_record(struct publisher *p, const struct pub_member *m, const struct pub_service *s,

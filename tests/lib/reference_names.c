@@ -194,7 +194,10 @@ static void add_address(struct ref_set *set, const uint8_t *address, size_t len,
 static void add_srv(struct ref_set *set, const struct ref_instance *i, uint16_t port, const char *domain)
 {
     char target[4 * NAME_CAP];
-    snprintf(target, sizeof(target), "%s.%s.%s", i->id, i->service, domain);
+    snprintf(target, sizeof(target), "%s.%s", i->id, i->service);
+    for (char *c = target; *c != '\0'; c++)
+        *c = *c == '_' ? '-' : *c; /* a host name */
+    strcat(strcat(target, "."), domain);
     struct ref_rr *rr = new_rr(set);
     ref_put16(rr->rdata, i->priority);
     ref_put16(rr->rdata + 2, i->weight);

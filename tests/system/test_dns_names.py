@@ -72,6 +72,14 @@ def test_srv_carries_priority_weight_port_and_target(world):
         assert world.ask(target, "A"), f"{target} dangles"
 
 
+@pytest.mark.parametrize("name", ["user_service", "_user_service._tcp", "_metrics._tcp.user_service", "blue.USER_SERVICE"])
+def test_srv_targets_are_host_names_in_the_case_shown(world, name):
+    answer = world.query(f"{name}.{D}", "SRV", use_edns=0, payload=1232)
+    target = next(r.split()[3] for r in records(answer, "SRV") if r.split()[3].startswith("a."))
+    assert target == f"a.User-Service.{D}."
+    assert additional(answer)[target] == world.ask(target, "A") == world.ask(target.replace("-", "_"), "A") == ["10.0.0.1"]
+
+
 def test_srv_lower_priority_value_comes_first(world):
     for _ in range(6):
         assert [r.split()[0] for r in world.ask(f"user_service.{D}", "SRV")] == ["0", "0", "2"]

@@ -9,7 +9,7 @@ def test_register_is_seen_by_dig(server):
     s.redis_cli("REGISTER", "user_service", "10.0.0.5", 8080, "ID", "first")
     assert s.dns.dig("user_service.service.local", "A", "+short").split() == ["10.0.0.5"]
     assert s.dns.dig("user_service.service.local", "SRV", "+short").split() == ["0", "1", "8080",
-                                                                                "first.user_service.service.local."]
+                                                                                "first.user-service.service.local."]
     answer = dig_section(s.dns.dig("user_service.service.local", "SRV"), "ADDITIONAL")
     assert [line.split()[-1] for line in answer] == ["10.0.0.5"]
 

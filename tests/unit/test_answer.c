@@ -70,8 +70,8 @@ static void test_service_by_name(void **state)
     assert_string_equal(ask("User-Service.SERVICE.local", DNS_A),
                         "NOERROR aa\nan User-Service.SERVICE.local. 5 IN A 10.0.0.1\n");
     assert_string_equal(ask("user_service.service.local", DNS_SRV),
-                        "NOERROR aa\nan user_service.service.local. 5 IN SRV 0 1 8080 a.user_service.service.local.\n"
-                        "ar a.user_service.service.local. 5 IN A 10.0.0.1\n");
+                        "NOERROR aa\nan user_service.service.local. 5 IN SRV 0 1 8080 a.user-service.service.local.\n"
+                        "ar a.user-service.service.local. 5 IN A 10.0.0.1\n");
 }
 
 static void test_missing_name(void **state)
