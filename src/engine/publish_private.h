@@ -1,6 +1,6 @@
 /* The publisher's own structures, shared by publish*.c.
  *
- *     publisher ──► pub_service ──► pub_name (NAME, each id, each tag, each named port) ──► a place in each domain
+ *     publisher ──► pub_service ──► pub_name (NAME, ids, tags, named ports) ──► a place in each domain
  *                    service->publish            ▲
  *                                       pub_instance: the names that an instance is part of; instance->publish
  *
