@@ -23,8 +23,8 @@
 #include "engine/watch.h"
 #include "io/control_private.h"
 
-#define FRAMES_PER_TURN (4 * 1024 * 1024) /* bytes of frames for all watchers, so that others wait milliseconds only */
-#define FRAMES_MIN 4096     /* but for each at least, and one call of the pump counts for as much */
+#define FRAMES_PER_TURN (1024 * 1024) /* bytes of frames for all watchers, so that others wait milliseconds only */
+#define FRAMES_MIN 1024     /* but for each at least, and one call of the pump counts for as much */
 #define ERROR_ROOM 1024     /* for the error that says that a reply did not fit */
 #define WRITE_REPLY_MAX 320 /* bytes of the reply to a write */
 #define KEEP_CAP 16384      /* output memory that is kept when empty */
