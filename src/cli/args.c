@@ -1,5 +1,5 @@
-/* Reads the command line by tables of options. The words that are none are collected at the front of argv, so that options may
- * stand anywhere. What can go wrong is said on stderr, with the nearest right option. */
+/* Reads the command line by tables of options. The words that are none are collected at the front of argv, so that
+ * options may stand anywhere. What can go wrong is said on stderr, with the nearest right option. */
 #include "cli/args.h"
 
 #include <stdio.h>
@@ -8,7 +8,8 @@
 #include "base/nearest.h"
 
 const struct arg_row args_everywhere[] = {
-    {ARGS_SERVER, 's', "server", "ADDRESS", "the server: host:port, [v6]:port or unix:/path (ROLLCALL_SERVER; 127.0.0.1:5380)"},
+    {ARGS_SERVER, 's', "server", "ADDRESS",
+     "the server: host:port, [v6]:port or unix:/path (ROLLCALL_SERVER; 127.0.0.1:5380)"},
     {ARGS_JSON, 0, "json", NULL, "print JSON"},
     {ARGS_PASSWORD_FILE, 0, "password-file", "FILE", "the password is this file's first line (ROLLCALL_PASSWORD_FILE)"},
     {ARGS_TIMEOUT, 0, "timeout", "DURATION", "how long to wait for the server (5s)"},

@@ -26,10 +26,10 @@ struct args {
     const struct arg_row *own; /* of the verb; may be NULL */
     int at;
     bool stops_at_word; /* the first word that is no option ends the options, too */
-    char *value; /* of the option that args_next returned; part of argv */
+    char *value;        /* of the option that args_next returned; part of argv */
     char **words;       /* argv itself, words moved to the front */
     int n_words;
-    int dashes;         /* n_words when `--` was met: what follows is no word of ours; -1: it was not there */
+    int dashes; /* n_words when `--` was met: what follows is no word of ours; -1: it was not there */
     bool failed;
 };
 

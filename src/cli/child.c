@@ -1,7 +1,8 @@
 /* Starts and watches the program of `rollcall run`.
  *
- * It gets a process group of its own: Ctrl-C on the terminal goes to the whole foreground group, and the program would be gone
- * before it is drained. It is asked to end (SIGTERM) should we be killed, since nobody would renew its lease then.
+ * It gets a process group of its own: Ctrl-C on the terminal goes to the whole foreground group, and the program would
+ * be gone before it is drained. It is asked to end (SIGTERM) should we be killed, since nobody would renew its lease
+ * then.
  *
  * A program that cannot be run is told from one that ends at once by a pipe that exec closes. */
 #include "config.h" /* _GNU_SOURCE */
@@ -19,9 +20,9 @@
 #include "cli/cli.h"
 #include "cli/signals.h"
 
-#define STATUS_NOT_FOUND  127 /* as shells have it */
-#define STATUS_NOT_RUN    126
-#define STATUS_SIGNALLED  128
+#define STATUS_NOT_FOUND 127 /* as shells have it */
+#define STATUS_NOT_RUN   126
+#define STATUS_SIGNALLED 128
 
 static _Noreturn void become(char **argv, int report_fd, pid_t parent)
 {

@@ -65,7 +65,8 @@ void cli_print_overview(void)
         printf("  %-11s %s\n", v->name, v->summary);
     printf("\noptions of every verb:\n");
     print_options(args_everywhere);
-    printf("\n`rollcall help VERB` explains a verb. Exit status: 0 done, 1 the server said no, 2 usage, 3 no server.\n");
+    printf(
+        "\n`rollcall help VERB` explains a verb. Exit status: 0 done, 1 the server said no, 2 usage, 3 no server.\n");
 }
 
 void cli_print_verb(const struct verb *v)

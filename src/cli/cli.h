@@ -29,9 +29,9 @@ struct cli {
 /* One verb of the command line. Its function gets the words behind its name, options not yet read. */
 struct verb {
     const char *name;
-    const char *usage;            /* what follows the name */
-    const char *summary;          /* one line, begins with a small letter, no full stop */
-    const char *details;          /* for `help VERB`: whole sentences, lines ended; NULL: none */
+    const char *usage;             /* what follows the name */
+    const char *summary;           /* one line, begins with a small letter, no full stop */
+    const char *details;           /* for `help VERB`: whole sentences, lines ended; NULL: none */
     const struct arg_row *options; /* ends with a row of key 0; NULL: none */
     int (*run)(struct cli *cli, struct args *a);
 };
@@ -49,11 +49,13 @@ int cli_fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The status that fits an error of client_open or client_call, which is said. */
 int cli_fail_err(const struct err *e);
 
-/* Connects, asks once and closes. CLI_OK: `out` is the reply, the caller's to free, and no error. Otherwise it is said. */
+/* Connects, asks once and closes. CLI_OK: `out` is the reply, the caller's to free, and no error. Otherwise it is said.
+ */
 int cli_ask(struct cli *cli, const char *const *words, size_t n, struct reply *out);
 /* The same on an open connection. */
 int cli_call(struct client *c, const char *const *words, size_t n, struct reply *out);
-/* CLI_OK unless the reply is of another shape than the verb's; then it is said and freed. `n`: items of a list at least. */
+/* CLI_OK unless the reply is of another shape than the verb's; then it is said and freed. `n`: items of a list at
+ * least. */
 int cli_expect(struct reply *r, enum reply_type type, size_t n);
 
 /* The verbs and their options as the manual has them. */

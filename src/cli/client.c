@@ -1,8 +1,9 @@
-/* The blocking connection of the command line client: sockets are non-blocking inside, and every wait is a poll with the
- * deadline of its request.
+/* The blocking connection of the command line client: sockets are non-blocking inside, and every wait is a poll with
+ * the deadline of its request.
  *
- * What can go wrong: nobody listens, a name does not resolve, the server is silent or speaks something else. Each is said in
- * words that name the address; after it the connection is closed, since a late reply would be taken for the next one's. */
+ * What can go wrong: nobody listens, a name does not resolve, the server is silent or speaks something else. Each is
+ * said in words that name the address; after it the connection is closed, since a late reply would be taken for the
+ * next one's. */
 #include "cli/client.h"
 
 #include <errno.h>
@@ -255,5 +256,6 @@ void client_own_address(const struct client *c, char out[CLIENT_ADDRESS_MAX])
     if (own.ss_family == AF_INET)
         (void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)&own)->sin_addr, out, CLIENT_ADDRESS_MAX);
     if (own.ss_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)&own)->sin6_addr, out, CLIENT_ADDRESS_MAX);
+        (void)inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)&own)->sin6_addr, out,
+                        CLIENT_ADDRESS_MAX);
 }

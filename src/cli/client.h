@@ -30,8 +30,8 @@ void client_init(struct client *c, const struct client_options *options);
  * ERR_NOAUTH: the server refused the password. */
 int client_open(struct client *c, struct err *e) MUST_CHECK;
 void client_close(struct client *c); /* may be opened again */
-/* Sends the words and reads one reply. ERR_IO and the errors of reply_read: the connection is closed. The server's own errors
- * are replies. */
+/* Sends the words and reads one reply. ERR_IO and the errors of reply_read: the connection is closed. The server's own
+ * errors are replies. */
 int client_call(struct client *c, const char *const *words, size_t n, struct reply *out, struct err *e) MUST_CHECK;
 /* The next frame of a stream, for as long as it takes. */
 int client_next(struct client *c, struct reply *out, struct err *e) MUST_CHECK;

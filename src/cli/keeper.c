@@ -1,10 +1,10 @@
 /* Keeps one instance registered for as long as it is asked to.
  *
- * The happy path: one connection; REGISTER once, RENEW at a third of the lease, so that two may be lost. What can go wrong:
- * the lease is gone (-NOLEASE: the server was restarted, or somebody deregistered us), then we register again; the server cannot
- * be reached, then we try again after a pause that doubles up to BACKOFF_MAX_MS, with jitter so that a thousand clients of a
- * restarted server do not come at once; it has no room for us now (-UNAVAILABLE, -LIMIT), likewise. Every other refusal
- * will not change by itself, and is the caller's to report. */
+ * The happy path: one connection; REGISTER once, RENEW at a third of the lease, so that two may be lost. What can go
+ * wrong: the lease is gone (-NOLEASE: the server was restarted, or somebody deregistered us), then we register again;
+ * the server cannot be reached, then we try again after a pause that doubles up to BACKOFF_MAX_MS, with jitter so that
+ * a thousand clients of a restarted server do not come at once; it has no room for us now (-UNAVAILABLE, -LIMIT),
+ * likewise. Every other refusal will not change by itself, and is the caller's to report. */
 #include "cli/keeper.h"
 
 #include <stdio.h>

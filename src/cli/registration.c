@@ -15,7 +15,8 @@ static int put(const struct cli *cli, struct registration *r, const char *keywor
     return CLI_OK;
 }
 
-static int put_pair(const struct cli *cli, struct registration *r, const char *keyword, const struct arg_row *row, char *pair)
+static int put_pair(const struct cli *cli, struct registration *r, const char *keyword, const struct arg_row *row,
+                    char *pair)
 {
     char *equals = strchr(pair, '=');
     if (equals == NULL || equals == pair)
@@ -27,9 +28,11 @@ static int put_pair(const struct cli *cli, struct registration *r, const char *k
 int registration_option(const struct cli *cli, struct registration *r, const struct arg_row *row, char *value)
 {
     static const char *const keywords[] = {
-        [REGISTRATION_ID] = "ID",         [REGISTRATION_TTL] = "TTL", [REGISTRATION_WEIGHT] = "WEIGHT",
-        [REGISTRATION_PRIORITY] = "PRIORITY", [REGISTRATION_TAG] = "TAG", [REGISTRATION_META] = "META",
-        [REGISTRATION_PORT] = "PORT",     [REGISTRATION_CHECK] = "CHECK", [REGISTRATION_SESSION] = "SESSION",
+        [REGISTRATION_ID] = "ID",           [REGISTRATION_TTL] = "TTL",
+        [REGISTRATION_WEIGHT] = "WEIGHT",   [REGISTRATION_PRIORITY] = "PRIORITY",
+        [REGISTRATION_TAG] = "TAG",         [REGISTRATION_META] = "META",
+        [REGISTRATION_PORT] = "PORT",       [REGISTRATION_CHECK] = "CHECK",
+        [REGISTRATION_SESSION] = "SESSION",
     };
     if (row->key == REGISTRATION_META || row->key == REGISTRATION_PORT)
         return put_pair(cli, r, keywords[row->key], row, value);

@@ -1,7 +1,7 @@
 /* Reads RESP into a tree by recursive descent, one line or one block of bytes at a time.
  *
- * The peer may be anything that listens on the port, so every length is checked against a bound before it is believed, and a list
- * grows with what has arrived, not with what was announced. */
+ * The peer may be anything that listens on the port, so every length is checked against a bound before it is believed,
+ * and a list grows with what has arrived, not with what was announced. */
 #include "cli/reply.h"
 
 #include <stdbool.h>

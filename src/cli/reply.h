@@ -24,8 +24,8 @@ struct reply {
     size_t n;
 };
 
-/* Where bytes come from. `read` blocks until there are some; it returns how many (at least 1), 0 at the end of the stream,
- * or an error, with a text in `e`. */
+/* Where bytes come from. `read` blocks until there are some; it returns how many (at least 1), 0 at the end of the
+ * stream, or an error, with a text in `e`. */
 struct reply_source {
     int (*read)(void *arg, void *to, size_t cap, struct err *e);
     void *arg;

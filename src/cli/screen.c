@@ -25,8 +25,8 @@ const char *screen_color(const char *word)
     static const struct {
         const char *word, *color;
     } colors[] = {
-        {"passing", GREEN},  {"warning", YELLOW}, {"critical", RED}, {"starting", CYAN}, {"draining", YELLOW},
-        {"maintenance", YELLOW}, {"held", YELLOW}, {"lost", RED},
+        {"passing", GREEN},   {"warning", YELLOW},     {"critical", RED}, {"starting", CYAN},
+        {"draining", YELLOW}, {"maintenance", YELLOW}, {"held", YELLOW},  {"lost", RED},
     };
     for (size_t i = 0; i < sizeof(colors) / sizeof(colors[0]); i++) {
         if (strcmp(colors[i].word, word) == 0)

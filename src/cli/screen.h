@@ -1,4 +1,5 @@
-/* Text for people: aligned columns, colours where the output is a terminal, and nothing from the network that could steer one. */
+/* Text for people: aligned columns, colours where the output is a terminal, and nothing from the network that could
+ * steer one. */
 #ifndef CLI_SCREEN_H
 #define CLI_SCREEN_H
 

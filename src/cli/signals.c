@@ -1,4 +1,5 @@
-/* Signals as values; see signals.h. The mask from before is the one thing kept here: it is the process's, not anybody's. */
+/* Signals as values; see signals.h. The mask from before is the one thing kept here: it is the process's, not
+ * anybody's. */
 #include "cli/signals.h"
 
 #include <errno.h>

@@ -5,7 +5,8 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* What `run` and `register --keep` wait for: SIGTERM, SIGINT, SIGCHLD, and what is passed on (SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2). */
+/* What `run` and `register --keep` wait for: SIGTERM, SIGINT, SIGCHLD, and what is passed on (SIGHUP, SIGQUIT, SIGUSR1,
+ * SIGUSR2). */
 void signals_block(void);
 /* The mask from before signals_block, for a child. */
 const sigset_t *signals_before(void);

@@ -56,7 +56,8 @@ static int once(struct cli *cli, const struct registration *r)
         screen_text(&out, r->service);
         buf_putc(&out, ' ');
         screen_text(&out, id);
-        buf_printf(&out, reply.items[1].number > 0 ? ", lease %llds\n" : ", permanent\n", (long long)reply.items[1].number);
+        buf_printf(&out, reply.items[1].number > 0 ? ", lease %llds\n" : ", permanent\n",
+                   (long long)reply.items[1].number);
     }
     status = screen_print(&out) ? CLI_OK : cli_fail(CLI_REFUSED, "cannot write the output");
     buf_fini(&out);

@@ -5,9 +5,10 @@
  *                                          ▼
  *                                        drain ──► wait until no answer names it ──► pass the signal on ──► it ends
  *
- * What can go wrong: the program ends at any moment, also before its port is open: then there is nothing to wait for. The server
- * cannot be reached: the program runs on, registration is tried again (keeper.c). The server refuses the registration for good:
- * a program that nobody can find is of no use, it is ended and the refusal is ours. The port never opens: likewise. */
+ * What can go wrong: the program ends at any moment, also before its port is open: then there is nothing to wait for.
+ * The server cannot be reached: the program runs on, registration is tried again (keeper.c). The server refuses the
+ * registration for good: a program that nobody can find is of no use, it is ended and the refusal is ours. The port
+ * never opens: likewise. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,7 +166,8 @@ static int end_child(struct run *r, int status)
     return status;
 }
 
-/* Until the port accepts, the program ends, or somebody asks us to stop. CLI_OK, or CLI_REFUSED when it takes too long. */
+/* Until the port accepts, the program ends, or somebody asks us to stop. CLI_OK, or CLI_REFUSED when it takes too long.
+ */
 static int wait_for_port(struct run *r)
 {
     uint64_t deadline_ms = clock_mono_ms() + r->wait_port_ms;

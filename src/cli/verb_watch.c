@@ -1,7 +1,7 @@
 /* rollcall watch: what is there, then every change, one line each, until it is interrupted.
  *
- * A connection that is lost is made again, and WATCH ... FROM goes on behind the last revision seen; if the server no longer has
- * the changes since then (it was restarted, or too much has happened), it sends what is there now. */
+ * A connection that is lost is made again, and WATCH ... FROM goes on behind the last revision seen; if the server no
+ * longer has the changes since then (it was restarted, or too much has happened), it sends what is there now. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,9 +28,9 @@ const struct arg_row watch_options[] = {
 struct watching {
     struct cli *cli;
     struct client client;
-    const char *service;    /* NULL: all */
-    char from[24];          /* the last revision seen; "" if none */
-    bool has_seen;          /* a frame came over this connection */
+    const char *service; /* NULL: all */
+    char from[24];       /* the last revision seen; "" if none */
+    bool has_seen;       /* a frame came over this connection */
 };
 
 /* The fields of a frame, by their place. */
@@ -176,7 +176,8 @@ int verb_watch(struct cli *cli, struct args *a)
             backoff_ms = BACKOFF_MIN_MS;
         }
         uint32_t pause_ms = backoff_ms / 2 + rng_below(&rng, backoff_ms);
-        (void)nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = (long)(pause_ms % 1000) * 1000000}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_sec = pause_ms / 1000, .tv_nsec = (long)(pause_ms % 1000) * 1000000},
+                        NULL);
         backoff_ms = 2 * backoff_ms < BACKOFF_MAX_MS ? 2 * backoff_ms : BACKOFF_MAX_MS;
     }
 }

@@ -100,8 +100,8 @@ static bool is_sentence_end(const char *word, size_t len)
     return (word[len - 1] == '.' || word[len - 1] == '?') && (len < 3 || strncmp(word + len - 3, "...", 3) != 0);
 }
 
-/* Text for mdoc: lines of at most MAN_WIDTH bytes, a new one for each sentence, none that begins like a request; a backslash
- * is \e. */
+/* Text for mdoc: lines of at most MAN_WIDTH bytes, a new one for each sentence, none that begins like a request; a
+ * backslash is \e. */
 static void man_text(struct buf *out, const char *text)
 {
     size_t column = 0;

@@ -59,15 +59,18 @@ const struct draft_section *draft_section(const struct draft *d, const char *nam
     return NULL;
 }
 
-int draft_refuse(const struct draft *d, const struct draft_section *s, const struct option *row, int code, const char *why,
-                 struct err *e)
+int draft_refuse(const struct draft *d, const struct draft_section *s, const struct option *row, int code,
+                 const char *why, struct err *e)
 {
     const struct setting *at = NULL;
     if (s != NULL && row != NULL && row >= s->rows && row < s->rows + s->n_rows)
         at = &s->settings[row - s->rows];
     bool is_given = at != NULL && at->value != NULL;
     const char *name_gap = s != NULL && s->name != NULL ? " " : "", *name = *name_gap != '\0' ? s->name : "";
-    const char *section = s != NULL ? s->section->name : row != NULL ? row->section : "", *key = row != NULL ? row->key : "";
+    const char *section = s != NULL     ? s->section->name
+                          : row != NULL ? row->section
+                                        : "",
+               *key = row != NULL ? row->key : "";
     if (is_given && at->line == 0)
         return err_set(e, code, "-o %s%s%s.%s: %s", section, name_gap, name, key, why);
     unsigned line = is_given ? at->line : s != NULL ? s->line : 0;
@@ -96,8 +99,8 @@ static int script_name_check(const char *name, struct err *e)
     size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
     if (name[len] == '\0' && len <= CHECK_SCRIPT_NAME_MAX)
         return 0;
-    return err_set(e, ERR_BADARG, "\"%.70s\" should be a script's name: 1 to %d letters, digits, '-', '_' and '.'", name,
-                   CHECK_SCRIPT_NAME_MAX);
+    return err_set(e, ERR_BADARG, "\"%.70s\" should be a script's name: 1 to %d letters, digits, '-', '_' and '.'",
+                   name, CHECK_SCRIPT_NAME_MAX);
 }
 
 static int section_name_check(const struct section *s, const char *name, struct err *e)
@@ -198,7 +201,8 @@ static int unknown_key(const struct draft_section *s, const char *key, struct er
     return err_set(e, ERR_BADARG, "unknown key \"%.40s\" in [%s]", key, s->section->name);
 }
 
-static void warn_unbuilt(struct draft *d, const struct draft_section *s, const char *key, unsigned line, struct buf *warnings)
+static void warn_unbuilt(struct draft *d, const struct draft_section *s, const char *key, unsigned line,
+                         struct buf *warnings)
 {
     if (warnings == NULL)
         return;
@@ -206,8 +210,8 @@ static void warn_unbuilt(struct draft *d, const struct draft_section *s, const c
         buf_puts(warnings, "-o: ");
     else
         buf_printf(warnings, "%s:%u: ", d->label, line);
-    buf_printf(warnings, "[%s%s%s] %s is ignored: this part is not built yet\n", s->section->name, s->name != NULL ? " " : "",
-               s->name != NULL ? s->name : "", key);
+    buf_printf(warnings, "[%s%s%s] %s is ignored: this part is not built yet\n", s->section->name,
+               s->name != NULL ? " " : "", s->name != NULL ? s->name : "", key);
 }
 
 /* Line 0 is an override, which replaces what is there. */

@@ -1,7 +1,7 @@
 /* A configuration as read: sections, keys and values as text, each with its place. Private to config/.
  *
- * Names are checked here (an unknown section or key, the same key twice); values are the business of load.c, which wants
- * all of [dns] before the first [service NAME] and does not care about their order in the file. */
+ * Names are checked here (an unknown section or key, the same key twice); values are the business of load.c, which
+ * wants all of [dns] before the first [service NAME] and does not care about their order in the file. */
 #ifndef CONFIG_DRAFT_H
 #define CONFIG_DRAFT_H
 
@@ -23,13 +23,13 @@ struct draft_section {
     const struct section *section;
     const struct option *rows; /* the section's first row; NULL if it takes any key */
     size_t n_rows;
-    char *name;                /* of a named section, as written; NULL: none; owned */
-    unsigned line;             /* where it was first opened; 0: by an override */
+    char *name;                              /* of a named section, as written; NULL: none; owned */
+    unsigned line;                           /* where it was first opened; 0: by an override */
     struct setting settings[DRAFT_ROWS_MAX]; /* in the order of the rows */
 };
 
 struct draft {
-    const char *label; /* what the text is called in messages: its path; borrowed */
+    const char *label;               /* what the text is called in messages: its path; borrowed */
     struct draft_section **sections; /* owned, each of them too */
     size_t n_sections, cap_sections;
 };
@@ -43,9 +43,9 @@ int draft_override(struct draft *d, const struct config_override *o, struct buf 
 /* The plain section of that name; NULL if it was not opened. */
 const struct draft_section *draft_section(const struct draft *d, const char *name);
 
-/* Puts the place of a value before `why` and returns err_set's code. `s` may be NULL, or not have the key: the place is then
- * the section or the text as a whole. */
-int draft_refuse(const struct draft *d, const struct draft_section *s, const struct option *row, int code, const char *why,
-                 struct err *e);
+/* Puts the place of a value before `why` and returns err_set's code. `s` may be NULL, or not have the key: the place is
+ * then the section or the text as a whole. */
+int draft_refuse(const struct draft *d, const struct draft_section *s, const struct option *row, int code,
+                 const char *why, struct err *e);
 
 #endif

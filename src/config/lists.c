@@ -79,8 +79,8 @@ static int unix_parse(const char *text, struct config_listen *out, struct err *e
 {
     const char *path = text + strlen("unix:");
     if (path[0] != '/')
-        return err_set(e, ERR_BADARG, "\"%.60s\" should be unix: and an absolute path, as unix:/run/rollcall/rollcall.sock",
-                       text);
+        return err_set(e, ERR_BADARG,
+                       "\"%.60s\" should be unix: and an absolute path, as unix:/run/rollcall/rollcall.sock", text);
     if (strlen(path) >= sizeof(out->path))
         return err_set(e, ERR_BADARG, "the path of a Unix socket has at most %zu bytes, \"%.60s...\" has %zu",
                        sizeof(out->path) - 1, path, strlen(path));
@@ -103,8 +103,8 @@ int config_listen_parse(const char *text, struct config_listen *out, struct err 
     const char *colon = strrchr(text, ':');
     bool has_brackets = text[0] == '[' && colon != NULL && colon > text && colon[-1] == ']';
     if (colon == NULL || port_parse(colon + 1, &out->port) != 0)
-        return err_set(e, ERR_BADARG, "\"%.60s\" should be address:port, [v6]:port or unix:/path, with a port up to 65535",
-                       text);
+        return err_set(e, ERR_BADARG,
+                       "\"%.60s\" should be address:port, [v6]:port or unix:/path, with a port up to 65535", text);
     size_t host_len = (size_t)(colon - text);
     if (has_brackets) {
         memcpy(host, text + 1, host_len - 2);
@@ -118,8 +118,8 @@ int config_listen_parse(const char *text, struct config_listen *out, struct err 
         return 0;
     if (!has_brackets && strchr(host, ':') != NULL)
         return err_set(e, ERR_BADARG, "\"%.60s\": an IPv6 address goes in brackets, as [::1]:%u", text, out->port);
-    return err_set(e, ERR_BADARG, "\"%.40s\" is not an address; every address is 0.0.0.0:%u or [::]:%u", host, out->port,
-                   out->port);
+    return err_set(e, ERR_BADARG, "\"%.40s\" is not an address; every address is 0.0.0.0:%u or [::]:%u", host,
+                   out->port, out->port);
 }
 
 static bool listen_is_same(const struct config_listen *a, const struct config_listen *b)
@@ -167,12 +167,13 @@ static int network_parse(const char *text, struct config_network *out, struct er
     uint16_t prefix = (uint16_t)bits;
     if (host_len >= sizeof(host) || inet_pton(out->is_v6 ? AF_INET6 : AF_INET, host, out->address) != 1 ||
         (slash != NULL && (port_parse(slash + 1, &prefix) != 0 || prefix > bits)))
-        return err_set(e, ERR_BADARG, "\"%.60s\" should be an address or a network, as 10.0.0.0/8 or 2001:db8::/32", text);
+        return err_set(e, ERR_BADARG, "\"%.60s\" should be an address or a network, as 10.0.0.0/8 or 2001:db8::/32",
+                       text);
     out->prefix_len = (uint8_t)prefix;
     for (unsigned bit = prefix; bit < bits; bit++) {
         if (out->address[bit / 8] & (0x80 >> (bit % 8)))
-            return err_set(e, ERR_BADARG, "\"%.60s\" has bits set behind its /%u; a single address needs no prefix", text,
-                           prefix);
+            return err_set(e, ERR_BADARG, "\"%.60s\" has bits set behind its /%u; a single address needs no prefix",
+                           text, prefix);
     }
     return 0;
 }
@@ -219,7 +220,8 @@ static int domain_each(const struct option *row, const char *element, size_t i, 
     if (name->len == 1)
         return err_set(e, ERR_BADARG, "\"%.40s\": the root cannot be served; name a domain, as service.local", element);
     if (name->len > CONFIG_DOMAIN_MAX)
-        return err_set(e, ERR_BADARG, "\"%.40s...\" is too long: a domain has at most %d bytes", element, CONFIG_DOMAIN_MAX);
+        return err_set(e, ERR_BADARG, "\"%.40s...\" is too long: a domain has at most %d bytes", element,
+                       CONFIG_DOMAIN_MAX);
     return 0;
 }
 

@@ -2,9 +2,9 @@
  *
  *     text ──► draft (sections, keys, values as text) ──► typed fields ──► config_verify
  *
- * Every plain option is set exactly once: from the draft, or from the default of its row, by the same parser. So the defaults
- * are checked like everything else, and what the sample shows is what holds. Named sections come after: a service starts from
- * [dns]. On any failure the half-built configuration is freed and nothing is returned. */
+ * Every plain option is set exactly once: from the draft, or from the default of its row, by the same parser. So the
+ * defaults are checked like everything else, and what the sample shows is what holds. Named sections come after: a
+ * service starts from [dns]. On any failure the half-built configuration is freed and nothing is returned. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +78,8 @@ static int script_load(const struct draft *d, const struct draft_section *s, str
     strcpy(script->name, s->name);
     int rc = named_section_load(d, s, script, e);
     if (rc == 0 && script->command == NULL)
-        rc = draft_refuse(d, s, NULL, ERR_BADARG, "a script needs a command, as command = /usr/lib/rollcall/check-disk /srv", e);
+        rc = draft_refuse(d, s, NULL, ERR_BADARG,
+                          "a script needs a command, as command = /usr/lib/rollcall/check-disk /srv", e);
     return rc;
 }
 

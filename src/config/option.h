@@ -60,8 +60,8 @@ const struct section *section_find(const char *name); /* NULL: none */
 const struct option *option_find(const char *section, const char *key);
 
 /* values.c */
-extern const struct option_type option_count, option_count16, option_duration, option_seconds, option_size, option_yesno,
-    option_switch, option_choice, option_word, option_text, option_path;
+extern const struct option_type option_count, option_count16, option_duration, option_seconds, option_size,
+    option_yesno, option_switch, option_choice, option_word, option_text, option_path;
 /* "1 to 64", "1s to 24h", "no|yes"; "" where the row has no bounds. Returns out. */
 #define OPTION_BOUNDS_MAX 128
 char *option_bounds(const struct option *row, char out[OPTION_BOUNDS_MAX]);

@@ -1,5 +1,5 @@
-/* The rules between options, each a small function; the first that is broken refuses the configuration, at the line of the option
- * that would be changed to mend it. Single values were checked by their types before. */
+/* The rules between options, each a small function; the first that is broken refuses the configuration, at the line of
+ * the option that would be changed to mend it. Single values were checked by their types before. */
 #include "config/verify.h"
 
 #include <stdio.h>
@@ -31,7 +31,8 @@ static int verify_domains(const struct draft *d, const struct config *c, struct 
             if (i == k || !dns_name_is_under(&a, &b))
                 continue;
             char why[ERR_TEXT_MAX], inner[DNS_NAME_TEXT_MAX], outer[DNS_NAME_TEXT_MAX];
-            snprintf(why, sizeof(why), a.len == b.len ? "%.100s is there twice" : "%.100s lies inside %.100s; domains may not be nested",
+            snprintf(why, sizeof(why),
+                     a.len == b.len ? "%.100s is there twice" : "%.100s lies inside %.100s; domains may not be nested",
                      dns_name_text(a.wire, inner), dns_name_text(b.wire, outer));
             return refuse(d, "dns", "domain", why, e);
         }
@@ -45,7 +46,8 @@ static int verify_zone_files(const struct draft *d, const struct config *c, stru
         if (c->dns.zone_files[i] == NULL)
             continue;
         char why[ERR_TEXT_MAX];
-        snprintf(why, sizeof(why), "%.120s is file %zu of the list, but domain lists %zu: the first file belongs to the first domain",
+        snprintf(why, sizeof(why),
+                 "%.120s is file %zu of the list, but domain lists %zu: the first file belongs to the first domain",
                  c->dns.zone_files[i], i + 1, c->dns.n_domains);
         return refuse(d, "dns", "zone_file", why, e);
     }
@@ -59,8 +61,9 @@ static int verify_dns_listen(const struct draft *d, const struct config *c, stru
         return refuse(d, "dns", "listen", "at least one address is needed, as 127.0.0.1:53", e);
     for (size_t i = 0; i < c->dns.n_listen; i++) {
         if (c->dns.listen[i].is_unix)
-            return refuse(d, "dns", "listen", address_why(why, "is for the protocol only: DNS needs address:port",
-                                                          c->dns.listen[i].text), e);
+            return refuse(d, "dns", "listen",
+                          address_why(why, "is for the protocol only: DNS needs address:port", c->dns.listen[i].text),
+                          e);
     }
     return 0;
 }
@@ -93,9 +96,10 @@ static int verify_registry_listen(const struct draft *d, const struct config *c,
     for (size_t i = 0; i < c->registry.n_listen; i++) {
         const struct config_listen *l = &c->registry.listen[i];
         if (!is_loopback(l) && c->registry.password_file == NULL && !c->registry.insecure)
-            return refuse(d, "registry", "listen",
-                          address_why(why, "can be reached from other machines: set password_file, or insecure = yes", l->text),
-                          e);
+            return refuse(
+                d, "registry", "listen",
+                address_why(why, "can be reached from other machines: set password_file, or insecure = yes", l->text),
+                e);
         for (size_t k = 0; k < c->dns.n_listen; k++) {
             const struct config_listen *dns = &c->dns.listen[k];
             if (!l->is_unix && l->port != 0 && l->port == dns->port && l->is_v6 == dns->is_v6 &&
@@ -131,7 +135,8 @@ static int verify_store(const struct draft *d, const struct config *c, struct er
         return 0;
     char why[ERR_TEXT_MAX];
     snprintf(why, sizeof(why),
-             "%s is not built yet, and would promise that registrations survive; use memory until then, which keeps none after exit",
+             "%s is not built yet, and would promise that registrations survive; use memory until then, which keeps "
+             "none after exit",
              c->store.type);
     return refuse(d, "store", "type", why, e);
 }

@@ -1,4 +1,5 @@
-/* The configuration: whatever the text, it is taken whole or refused with one line that says why; what is taken equals itself. */
+/* The configuration: whatever the text, it is taken whole or refused with one line that says why; what is taken equals
+ * itself. */
 #include "harness.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf warnings, changes;
     buf_init(&warnings, 0);
     buf_init(&changes, 0);
-    int rc = config_parse((const char *)data, size, "fuzz.conf", &(struct config_source){.path = NULL}, &c, &warnings, &e);
+    int rc =
+        config_parse((const char *)data, size, "fuzz.conf", &(struct config_source){.path = NULL}, &c, &warnings, &e);
     must((rc == 0) == (c != NULL));
     must(rc == 0 || (rc == e.code && e.text[0] != '\0' && strchr(e.text, '\n') == NULL));
     if (rc == 0) {

@@ -30,7 +30,8 @@ static void assert_table(size_t n_columns, bool has_color, const char *const *ce
 
 static void columns_are_as_wide_as_their_widest_cell(void **state)
 {
-    assert_table(3, false, (const char *const[]){"ID", "STATE", "TAGS", "a", "passing", "", "long-one", "x", "v2", NULL},
+    assert_table(3, false,
+                 (const char *const[]){"ID", "STATE", "TAGS", "a", "passing", "", "long-one", "x", "v2", NULL},
                  "ID        STATE    TAGS\n"
                  "a         passing\n"
                  "long-one  x        v2\n");
@@ -49,7 +50,8 @@ static void nothing_from_the_network_steers_the_terminal(void **state)
 {
     struct buf out;
     buf_init(&out, 0);
-    screen_text(&out, "a\x1b[31m\r\n\tb\x7f \xc2\x9b" "c \xff\xc3 \xc3\xa4");
+    screen_text(&out, "a\x1b[31m\r\n\tb\x7f \xc2\x9b"
+                      "c \xff\xc3 \xc3\xa4");
     assert_string_equal(buf_cstr(&out), "a?[31m???b? ?c ?? \xc3\xa4");
     buf_fini(&out);
 }
@@ -88,9 +90,12 @@ static void fields_become_an_object(void **state)
 {
     assert_json("*0\r\n", "{}");
     assert_json("*6\r\n+id\r\n+a\"b\r\n+left\r\n$-1\r\n+n\r\n:-1\r\n", "{\"id\":\"a\\\"b\",\"left\":null,\"n\":-1}");
-    assert_json("*4\r\n+tags\r\n*2\r\n+a\r\n+b\r\n+meta\r\n*2\r\n+k\r\n+v\r\n", "{\"tags\":[\"a\",\"b\"],\"meta\":{\"k\":\"v\"}}");
-    assert_json("*2\r\n+ports\r\n*1\r\n*3\r\n+m\r\n:9\r\n+udp\r\n", "{\"ports\":[{\"name\":\"m\",\"number\":9,\"protocol\":\"udp\"}]}");
-    assert_json("*2\r\n+checks\r\n*2\r\n*2\r\n+status\r\n+passing\r\n*0\r\n", "{\"checks\":[{\"status\":\"passing\"},{}]}");
+    assert_json("*4\r\n+tags\r\n*2\r\n+a\r\n+b\r\n+meta\r\n*2\r\n+k\r\n+v\r\n",
+                "{\"tags\":[\"a\",\"b\"],\"meta\":{\"k\":\"v\"}}");
+    assert_json("*2\r\n+ports\r\n*1\r\n*3\r\n+m\r\n:9\r\n+udp\r\n",
+                "{\"ports\":[{\"name\":\"m\",\"number\":9,\"protocol\":\"udp\"}]}");
+    assert_json("*2\r\n+checks\r\n*2\r\n*2\r\n+status\r\n+passing\r\n*0\r\n",
+                "{\"checks\":[{\"status\":\"passing\"},{}]}");
     assert_json("*2\r\n+new\r\n*1\r\n*2\r\n+a\r\n:1\r\n", "{\"new\":[[\"a\",1]]}");
 }
 

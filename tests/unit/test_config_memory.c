@@ -1,4 +1,5 @@
-/* Out of memory: each allocation of a load refused once, and all from one on. It fails as a whole and leaves nothing behind. */
+/* Out of memory: each allocation of a load refused once, and all from one on. It fails as a whole and leaves nothing
+ * behind. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@ static const char text[] = "[server]\nuser = a\nid = b\n"
 
 static int load(struct config **c, struct err *e)
 {
-    static const struct config_override overrides[] = {{"dns", "ttl", "9"}, {"service web", "ttl", "8"}, {"server", "id", "c"}};
+    static const struct config_override overrides[] = {
+        {"dns", "ttl", "9"}, {"service web", "ttl", "8"}, {"server", "id", "c"}};
     const struct config_source src = {.overrides = overrides, .n_overrides = 3};
     return config_parse(text, sizeof(text) - 1, "t.conf", &src, c, NULL, e);
 }

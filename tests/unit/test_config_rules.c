@@ -47,7 +47,8 @@ static void listeners(void **state)
     assert_no_listen("[]:53", "\"\" is not an address; every address is 0.0.0.0:53 or [::]:53");
     assert_no_listen(":53", "\"\" is not an address; every address is 0.0.0.0:53 or [::]:53");
     assert_no_listen("]:53", "\"]\" is not an address; every address is 0.0.0.0:53 or [::]:53");
-    assert_no_listen("unix:run", "\"unix:run\" should be unix: and an absolute path, as unix:/run/rollcall/rollcall.sock");
+    assert_no_listen("unix:run",
+                     "\"unix:run\" should be unix: and an absolute path, as unix:/run/rollcall/rollcall.sock");
     char path[160] = "unix:/", message[256];
     memset(path + 6, 'a', 106);
     struct config_listen l;
@@ -55,13 +56,15 @@ static void listeners(void **state)
     assert_true(l.is_unix);
     assert_int_equal(strlen(l.path), 107);
     path[112] = 'a';
-    snprintf(message, sizeof(message), "the path of a Unix socket has at most 107 bytes, \"%.60s...\" has 108", path + 5);
+    snprintf(message, sizeof(message), "the path of a Unix socket has at most 107 bytes, \"%.60s...\" has 108",
+             path + 5);
     assert_no_listen(path, message);
 }
 
 static void listeners_are_not_repeated(void **state)
 {
-    config_bad("[dns]\nlisten = 127.0.0.1:53, 127.0.0.1:53\n", "t.conf:2: [dns] listen: \"127.0.0.1:53\" is there twice");
+    config_bad("[dns]\nlisten = 127.0.0.1:53, 127.0.0.1:53\n",
+               "t.conf:2: [dns] listen: \"127.0.0.1:53\" is there twice");
     config_bad("[registry]\nlisten = unix:/a, unix:/a\n", "t.conf:2: [registry] listen: \"unix:/a\" is there twice");
     config_bad("[dns]\nlisten = 127.0.0.1:5380\n", "[registry] listen: 127.0.0.1:5380 is an address of [dns] listen");
     config_free(config_good("[dns]\nlisten = 127.0.0.1:0, 127.0.0.1:0\n[registry]\nlisten = 127.0.0.1:0\n"));
@@ -95,7 +98,8 @@ static bool is_in(const struct config_network *n, const char *address)
 
 static void networks(void **state)
 {
-    struct config *c = config_good("[dns]\nallow = 10.0.0.0/8, 192.0.2.128/25, 198.51.100.7, 2001:db8::/33, 0.0.0.0/0, ::/0\n");
+    struct config *c =
+        config_good("[dns]\nallow = 10.0.0.0/8, 192.0.2.128/25, 198.51.100.7, 2001:db8::/33, 0.0.0.0/0, ::/0\n");
     const struct config_network *n = c->dns.allow;
     assert_int_equal(c->dns.n_allow, 6);
     assert_true(is_in(&n[0], "10.255.0.1"));
@@ -140,7 +144,8 @@ static void domains(void **state)
     config_free(config_good(text));
     snprintf(text, sizeof(text), "[dns]\ndomain = %s.%s\n", label, label);
     struct err e;
-    assert_int_equal(config_parse(text, strlen(text), "t", &(struct config_source){.path = NULL}, &c, NULL, &e), ERR_BADARG);
+    assert_int_equal(config_parse(text, strlen(text), "t", &(struct config_source){.path = NULL}, &c, NULL, &e),
+                     ERR_BADARG);
     assert_non_null(strstr(e.text, "is too long: a domain has at most 120 bytes"));
 }
 
@@ -152,8 +157,9 @@ static void zone_files_belong_to_domains_by_their_place(void **state)
     assert_string_equal(c->dns.zone_files[2], "zones/c");
     assert_null(c->dns.zone_files[3]);
     config_free(c);
-    config_bad("[dns]\nzone_file = /a, /b\n", "t.conf:2: [dns] zone_file: /b is file 2 of the list, but domain lists 1: the "
-                                              "first file belongs to the first domain");
+    config_bad("[dns]\nzone_file = /a, /b\n",
+               "t.conf:2: [dns] zone_file: /b is file 2 of the list, but domain lists 1: the "
+               "first file belongs to the first domain");
 }
 
 static void ns_addresses_of_both_families(void **state)
@@ -190,7 +196,8 @@ static void leases_are_ordered(void **state)
 {
     config_bad("[registry]\nlease_default = 10s\nlease_min = 20s\n",
                "t.conf:2: [registry] lease_default: is outside lease_min and lease_max, 20s to 1d");
-    config_bad("[registry]\nlease_max = 20s\n", "t.conf:1: [registry] lease_default: is outside lease_min and lease_max, 1s to 20s");
+    config_bad("[registry]\nlease_max = 20s\n",
+               "t.conf:1: [registry] lease_default: is outside lease_min and lease_max, 1s to 20s");
     config_bad("[registry]\nlease_min = 1h\nlease_max = 30m\n",
                "t.conf:2: [registry] lease_min: 1h is more than lease_max, which is 30m");
 }
@@ -204,8 +211,9 @@ static void ttls_are_ordered(void **state)
 
 static void stores_that_are_not_built_are_refused(void **state)
 {
-    config_bad("[store]\ntype = sqlite\n", "t.conf:2: [store] type: sqlite is not built yet, and would promise that registrations "
-                                           "survive; use memory until then, which keeps none after exit");
+    config_bad("[store]\ntype = sqlite\n",
+               "t.conf:2: [store] type: sqlite is not built yet, and would promise that registrations "
+               "survive; use memory until then, which keeps none after exit");
     config_bad("[store]\ntype = disk\n", "t.conf:2: [store] type: \"disk\" should be one of memory|sqlite|etcd");
 }
 
@@ -213,7 +221,8 @@ static void a_check_that_names_a_script_needs_it(void **state)
 {
     config_bad("[service web]\ncheck = script:disk\n",
                "t.conf:2: [service web] check: there is no section [script disk] that says what it runs");
-    struct config *c = config_good("[service web]\ncheck = script:disk\n[script disk]\ncommand = /bin/df /srv\ntimeout = 3s\n");
+    struct config *c =
+        config_good("[service web]\ncheck = script:disk\n[script disk]\ncommand = /bin/df /srv\ntimeout = 3s\n");
     assert_int_equal(c->n_scripts, 1);
     assert_string_equal(c->scripts[0].command, "/bin/df /srv");
     assert_int_equal(c->scripts[0].timeout_ms, 3000);

@@ -42,7 +42,8 @@ static void an_indented_line_is_not_more_of_the_value_above(void **state)
 
 static void sections_may_be_opened_again(void **state)
 {
-    struct config *c = config_good("[dns]\nttl = 9\n[service a_b]\nttl = 7\n[dns]\nmax_answers = 3\n[service A-B]\norder = fixed\n");
+    struct config *c =
+        config_good("[dns]\nttl = 9\n[service a_b]\nttl = 7\n[dns]\nmax_answers = 3\n[service A-B]\norder = fixed\n");
     assert_int_equal(c->dns.policy.ttl_s, 9);
     assert_int_equal(c->dns.policy.max_answers, 3);
     assert_int_equal(c->n_services, 1);
@@ -67,7 +68,8 @@ static void unknown_names_are_refused_with_the_nearest(void **state)
 {
     config_bad("\n[dns]\ntll = 5\n", "t.conf:3: unknown key \"tll\" in [dns]; did you mean \"ttl\"?");
     config_bad("[dns]\nTTL = 5\n", "t.conf:2: unknown key \"TTL\" in [dns]; did you mean \"ttl\"?");
-    config_bad("[dns]\nlease_default = 5\n", "t.conf:2: unknown key \"lease_default\" in [dns]; it belongs into [registry]");
+    config_bad("[dns]\nlease_default = 5\n",
+               "t.conf:2: unknown key \"lease_default\" in [dns]; it belongs into [registry]");
     config_bad("[dns]\nxyzzy = 5\n", "t.conf:2: unknown key \"xyzzy\" in [dns]");
     config_bad("[dsn]\n", "t.conf:1: unknown section [dsn]; did you mean [dns]?");
     config_bad("[services web]\n", "t.conf:1: unknown section [services]; did you mean [service]?");
@@ -79,7 +81,8 @@ static void unknown_names_are_refused_with_the_nearest(void **state)
 static void a_key_twice_is_refused(void **state)
 {
     config_bad("[dns]\nttl = 5\n\nttl = 6\n", "t.conf:4: \"ttl\" is there twice in [dns], first on line 2");
-    config_bad("[dns]\nttl = 5\n[server]\n[dns]\nttl = 6\n", "t.conf:5: \"ttl\" is there twice in [dns], first on line 2");
+    config_bad("[dns]\nttl = 5\n[server]\n[dns]\nttl = 6\n",
+               "t.conf:5: \"ttl\" is there twice in [dns], first on line 2");
     config_bad("[service web]\nttl = 5\n[service WEB]\nttl = 6\n",
                "t.conf:4: \"ttl\" is there twice in [service web], first on line 2");
 }
@@ -109,7 +112,8 @@ static void a_service_name_of_62_bytes_arrives_whole(void **state)
     config_free(c);
     struct err e;
     snprintf(text, sizeof(text), "[service %sa]\n", name);
-    assert_int_equal(config_parse(text, strlen(text), "t", &(struct config_source){.path = NULL}, &c, NULL, &e), ERR_BADARG);
+    assert_int_equal(config_parse(text, strlen(text), "t", &(struct config_source){.path = NULL}, &c, NULL, &e),
+                     ERR_BADARG);
 }
 
 static void a_long_line_is_kept_whole_or_refused(void **state)
@@ -160,7 +164,8 @@ static void too_many_sections_are_refused(void **state)
 
 static void parts_not_built_are_warned_of(void **state)
 {
-    config_warns("[http]\nlisten = 127.0.0.1:8500\n[forward]\nupstreams = 9.9.9.9\n[forward corp.example]\nupstreams = 10.0.0.1\n"
+    config_warns("[http]\nlisten = 127.0.0.1:8500\n[forward]\nupstreams = 9.9.9.9\n[forward corp.example]\nupstreams = "
+                 "10.0.0.1\n"
                  "[notify ops]\nwhatever = x\n[etcd]\n",
                  "t.conf:2: [http] listen is ignored: this part is not built yet\n"
                  "t.conf:4: [forward] upstreams is ignored: this part is not built yet\n"
@@ -179,10 +184,12 @@ static void overrides_replace_the_file_and_name_themselves(void **state)
     config_free(c);
     config_bad_override("", "dns", "tll", "9", "-o dns.tll: unknown key \"tll\" in [dns]; did you mean \"ttl\"?");
     config_bad_override("", "dsn", "ttl", "9", "-o dsn.ttl: unknown section [dsn]; did you mean [dns]?");
-    config_bad_override("[dns]\nttl = 5\n", "dns", "ttl", "x",
-                        "-o dns.ttl: \"x\" should be whole seconds (30s, 5m, 1h; a bare number is seconds) from 1s to 1d");
-    config_bad_override("[dns]\nttl = x\n", "dns", "max_answers", "9",
-                        "t.conf:2: [dns] ttl: \"x\" should be whole seconds (30s, 5m, 1h; a bare number is seconds) from 1s to 1d");
+    config_bad_override(
+        "[dns]\nttl = 5\n", "dns", "ttl", "x",
+        "-o dns.ttl: \"x\" should be whole seconds (30s, 5m, 1h; a bare number is seconds) from 1s to 1d");
+    config_bad_override(
+        "[dns]\nttl = x\n", "dns", "max_answers", "9",
+        "t.conf:2: [dns] ttl: \"x\" should be whole seconds (30s, 5m, 1h; a bare number is seconds) from 1s to 1d");
 }
 
 static void files_are_read_and_missing_ones_named(void **state)
