@@ -54,14 +54,14 @@ static const struct body_set *put_node(struct reply *y, const struct answer_node
         reply_put_set(y, node, set, owner);
         return NULL;
     }
-    if (y->q->type == DNS_ANY && body != NULL && body->n_sets > 0) {
-        put_any(y, owner);
-        return NULL;
-    }
     set = node_set(node, body, DNS_CNAME);
     if (set != NULL) {
         reply_put_set(y, node, set, owner);
-        return set;
+        return y->q->type != DNS_ANY ? set : NULL; /* ANY is answered by it: RFC 8482 section 4 */
+    }
+    if (y->q->type == DNS_ANY && body != NULL && body->n_sets > 0) {
+        put_any(y, owner);
+        return NULL;
     }
     const struct world_domain *d = world_domain_of(y->world, y->q->exact, y->q->name_len);
     if (d != NULL)
@@ -69,11 +69,21 @@ static const struct body_set *put_node(struct reply *y, const struct answer_node
     return NULL;
 }
 
+static bool is_in_chain(const struct answer_node *const *chain, int n, const struct answer_node *node)
+{
+    for (int i = 0; i < n; i++)
+        if (chain[i] == node)
+            return true;
+    return false;
+}
+
 void answer_node(struct reply *y, const struct answer_node *node)
 {
+    const struct answer_node *chain[CHAIN_LINKS];
     const uint8_t *link = y->at;
     const struct body_set *cname = put_node(y, node, DNS_HEADER_LEN);
     for (int links = 1; cname != NULL && y->at > link && links <= CHAIN_LINKS; links++) {
+        chain[links - 1] = node;
         const uint8_t *target = link + RR_FIXED;
         question_fold(y->q, target, wire_get16(link + RR_LEN_AT));
         struct question *q = y->q;
@@ -87,6 +97,8 @@ void answer_node(struct reply *y, const struct answer_node *node)
             put_denial(y, d, &(struct denied){.is_missing = true, .name_at = target_at});
             return;
         }
+        if (is_in_chain(chain, links, node))
+            return;
         if (links == CHAIN_LINKS) {
             const struct answer_body *body = atomic_load_explicit(&node->body, memory_order_acquire);
             if (node_set(node, body, q->type) == NULL && node_set(node, body, DNS_CNAME) != NULL)

@@ -56,12 +56,13 @@ void publisher_free(struct publisher *p)
 
 /* ── effects ── */
 
-/* Does the change matter to an answer? Counts are told only where nobody is served. */
+/* Does the change matter to an answer? To its records if it is a change of who is served; to what is told where nobody
+ * of a name is, if it is one of who is starting. */
 static bool is_visible(const struct effect *x)
 {
-    const struct service *s = x->u.change.service;
-    return x->u.change.kind != CHANGE_STATE || s->n_served == 0 ||
-           instance_state_is_served(x->u.change.old_state) != instance_state_is_served(x->u.change.new_state);
+    enum instance_state was = x->u.change.old_state, is = x->u.change.new_state;
+    return x->u.change.kind != CHANGE_STATE || instance_state_is_served(was) != instance_state_is_served(is) ||
+           (was == STATE_STARTING) != (is == STATE_STARTING);
 }
 
 static void needs_sync(struct publisher *p, struct pub_service *s)

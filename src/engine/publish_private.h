@@ -80,7 +80,7 @@ struct publisher {
     struct list dirty;
     struct map services;
     struct wheel bounds;
-    bool is_wheel_set, needs_sync;
+    bool needs_sync;
     uint64_t now_ms;   /* of the latest flush */
     uint64_t retry_ms; /* after a flush for which memory was short */
     uint32_t ttl_floor_s;

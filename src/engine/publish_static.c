@@ -20,7 +20,8 @@ struct builder {
     struct world_domain *domain;
     const struct publish_options *o;
     const struct zone *zone; /* may be NULL */
-    struct dns_name ns;      /* ns.D; len 0: not ours to make */
+    struct dns_name ns;      /* ns.D; len 0: the zone file names other servers */
+    bool is_ns_ours;         /* the zone file has nothing at ns.D */
 };
 
 /* ── one set ── */
@@ -37,9 +38,15 @@ static void add_extras_of_type(struct builder *b, struct body_rr *rr, const stru
         body_source_extra(&b->p->source, rr, type, set->ttl, set->rdata[i].wire, set->rdata[i].len);
 }
 
+/* Of ns.D: what a question for it would get. */
 static void add_ns_extras(struct builder *b, struct body_rr *rr)
 {
     const struct publish_options *o = b->o;
+    if (!b->is_ns_ours) {
+        add_extras_of_type(b, rr, &b->ns, DNS_A);
+        add_extras_of_type(b, rr, &b->ns, DNS_AAAA);
+        return;
+    }
     for (size_t i = 0; i < o->n_ns_v4; i++)
         body_source_extra(&b->p->source, rr, DNS_A, o->ttl_s, o->ns_v4[i], sizeof(o->ns_v4[i]));
     for (size_t i = 0; i < o->n_ns_v6; i++)
@@ -261,12 +268,12 @@ static int publish_domain(struct builder *b)
     b->ns = b->domain->apex;
     if (dns_name_prepend(&b->ns, "ns", 2) != 0)
         return ERR_SPACE;
-    bool is_ns_ours = b->zone == NULL || zone_find(b->zone, &b->domain->apex, DNS_NS) == NULL;
-    bool is_ns_name_ours = is_ns_ours && !zone_has_name(b->zone, &b->ns);
+    bool is_named = b->zone != NULL && zone_find(b->zone, &b->domain->apex, DNS_NS) != NULL;
+    b->is_ns_ours = !is_named && !zone_has_name(b->zone, &b->ns);
     int rc = 0;
-    if (is_ns_name_ours)
+    if (b->is_ns_ours)
         rc = publish_ns_name(b);
-    else if (!is_ns_ours)
+    else if (is_named)
         b->ns.len = 0;
     if (rc == 0)
         rc = publish_apex(b);

@@ -334,7 +334,7 @@ static const char *judge_name(struct judgement *j, struct ref_set *set)
         if (set->n > 0) {
             size_t at = j->o->len;
             const char *bad = judge_set(j, set, name_at);
-            if (bad != NULL || !set->has_cname)
+            if (bad != NULL || !set->has_cname || j->q->type == T_ANY)
                 return bad;
             name_at = at + 12;
             memcpy(name, set->target, sizeof(name));

@@ -311,7 +311,7 @@ static void find_static(const struct ref_world *w, const char *exact, uint16_t t
         if (strcmp(s->owner, exact) != 0)
             continue;
         set->is_any = true;
-        if (s->type == T_CNAME && type != T_CNAME && type != T_ANY) {
+        if (s->type == T_CNAME && type != T_CNAME) {
             set->has_cname = true;
             ref_get_name(s->rdata, set->target);
         } else if (s->type != type) {

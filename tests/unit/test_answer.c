@@ -132,6 +132,32 @@ static void test_nobody_to_serve(void **state)
     assert_string_equal(ask("web.service.local", DNS_A), "NOERROR aa\nan web.service.local. 5 IN A 10.0.0.1\n");
 }
 
+/* What is told where nobody of a tag is served follows its instances, whoever else of the service is served. */
+static void test_nobody_of_a_tag(void **state)
+{
+    scene_add(&scene, "web", &(struct scene_instance){.id = "a", .address = "10.0.0.1", .check = "ttl 1h", .tags = {"v1"}});
+    scene_add(&scene, "web", &(struct scene_instance){.id = "b", .address = "10.0.0.2"});
+    scene_flush(&scene);
+    size_t len = scene_ask(&scene, "v1.web.service.local", DNS_A);
+    assert_memory_equal(scene.packet + len - 10, "1 starting", 10);
+    scene_report(&scene, "web", "a", CHECK_CRITICAL);
+    scene_flush(&scene);
+    len = scene_ask(&scene, "v1.web.service.local", DNS_A);
+    assert_memory_equal(scene.packet + len - 22, "1 registered, 0 served", 22);
+}
+
+/* The address that comes along with the NS record is the one that a question for it gets. */
+static void test_name_server_of_the_zone_file(void **state)
+{
+    struct scene_options o = {.domains = {"service.local"}, .zones = {"ns IN A 192.0.2.1\n_dns._udp SRV 0 1 53 ns\n"}};
+    assert_int_equal(scene_configure(&scene, &o), 0);
+    assert_string_equal(ask("service.local", DNS_NS), "NOERROR aa\nan service.local. 5 IN NS ns.service.local.\n"
+                                                      "ar ns.service.local. 300 IN A 192.0.2.1\n");
+    assert_string_equal(ask("_dns._udp.service.local", DNS_SRV),
+                        "NOERROR aa\nan _dns._udp.service.local. 300 IN SRV 0 1 53 ns.service.local.\n"
+                        "ar ns.service.local. 300 IN A 192.0.2.1\n");
+}
+
 static void test_configured_service_without_instances(void **state)
 {
     struct service_policy policy = {.ttl_s = 5, .max_answers = 8, .on_empty = ON_EMPTY_NODATA};
@@ -179,8 +205,11 @@ static void test_chains(void **state)
                         "an web.service.local. 5 IN A 10.0.0.1\n");
     scene_ask(&scene, "c1.service.local", DNS_A);
     assert_int_equal(scene_header(scene.packet).an, 9); /* eight links and the address */
-    scene_ask(&scene, "round.service.local", DNS_A);    /* a loop over two files ends */
-    assert_int_equal(scene_header(scene.packet).an, 8);
+    assert_string_equal(ask("round.service.local", DNS_A), /* a loop over two files: each link once */
+                        "NOERROR aa\nan round.service.local. 300 IN CNAME round.corp.example.\n"
+                        "an round.corp.example. 300 IN CNAME round.service.local.\n");
+    assert_string_equal(ask("www.service.local", DNS_ANY), /* RFC 8482: a CNAME answers ANY, nothing is made up beside it */
+                        "NOERROR aa\nan www.service.local. 300 IN CNAME web.service.local.\n");
 }
 
 int main(void)
@@ -190,6 +219,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_missing_name, begin, end),
         cmocka_unit_test_setup_teardown(test_instance_by_name, begin, end),
         cmocka_unit_test_setup_teardown(test_nobody_to_serve, begin, end),
+        cmocka_unit_test_setup_teardown(test_nobody_of_a_tag, begin, end),
+        cmocka_unit_test_setup_teardown(test_name_server_of_the_zone_file, begin, end),
         cmocka_unit_test_setup_teardown(test_configured_service_without_instances, begin, end),
         cmocka_unit_test_setup_teardown(test_apex, begin, end),
         cmocka_unit_test_setup_teardown(test_chains, begin, end),
