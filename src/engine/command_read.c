@@ -73,27 +73,22 @@ static void field_int(struct resp_writer *w, const char *name, uint64_t value)
 
 static void write_service(struct resp_writer *w, const struct service *s)
 {
-    uint64_t by_state[STATE_LOST + 1] = {0};
-
-    for (struct list *at = s->ordered.next; at != &s->ordered; at = at->next)
-        by_state[CONTAINER_OF(at, struct instance, link)->state]++;
     resp_map(w, SERVICE_FIELDS + STATE_LOST - STATE_STARTING + 1);
     field_text(w, "name", s->name);
     field_int(w, "registered", s->n_registered);
     field_int(w, "served", s->n_served);
     for (enum instance_state state = STATE_STARTING; state <= STATE_LOST; state++)
-        field_int(w, instance_state_name(state), by_state[state]);
+        field_int(w, instance_state_name(state), s->by_state[state]);
     field_int(w, "revision", s->revision);
 }
 
 static enum command_outcome list_services(struct command_call *call)
 {
     const struct registry *r = call->server->registry;
-    size_t n = 0;
+    struct registry_counts counts;
 
-    for (const struct service *s = NULL; (s = registry_each(r, s)) != NULL;)
-        n++;
-    resp_array(&call->reply, n);
+    registry_counts(r, &counts);
+    resp_array(&call->reply, counts.services);
     for (const struct service *s = NULL; (s = registry_each(r, s)) != NULL && !call->reply.out->failed;)
         write_service(&call->reply, s);
     return COMMAND_REPLIED;

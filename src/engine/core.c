@@ -26,8 +26,8 @@
 #define KEPT_MIN         64    /* slots that are there from the beginning and never given back */
 #define KEPT_SPARE       4096  /* more than this is given back after a turn, so that a burst does not stay for ever */
 #define COMPLETION_BATCH 256   /* completions taken from the store at once */
-#define COMPLETIONS_TURN 65536 /* completions of one turn at most: sockets want to be served, too */
-#define PROBE_BATCH      64
+#define COMPLETIONS_TURN 16384 /* completions of one turn at most: sockets and deadlines want to be served, too */
+#define PROBE_BATCH      32
 #define RETRY_MS         20 /* after a lack of memory */
 
 struct core {
@@ -328,14 +328,12 @@ static void start_probes(struct core *c, const struct core_time *t)
             short_of_memory(c, t);
         }
     }
+    /* One batch a turn, since a start may be a fork; if more is due core_next_ms says so. */
     struct probe_job jobs[PROBE_BATCH];
-    size_t n;
-    do {
-        n = health_due(c->parts.health, t->now_ms, jobs, PROBE_BATCH);
-        for (size_t i = 0; i < n; i++) {
-            c->hooks.probe(c->hooks.arg, &jobs[i]);
-        }
-    } while (n == PROBE_BATCH);
+    size_t n = health_due(c->parts.health, t->now_ms, jobs, PROBE_BATCH);
+    for (size_t i = 0; i < n; i++) {
+        c->hooks.probe(c->hooks.arg, &jobs[i]);
+    }
 }
 
 static void give_back_spare(struct core *c)
@@ -354,9 +352,10 @@ void core_turn(struct core *c, const struct core_time *t)
     c->has_work = false;
     c->retry_ms = 0;
     bool is_done = feed_closed(c, t) && feed_all_refused(c, t) && feed_completions(c, t);
-    if (is_done && registry_next_ms(c->parts.registry) <= t->now_ms) {
-        /* One slice; if more is due core_next_ms says so. What it persists in memory is committed in the same turn. */
-        is_done = feed(c, &(struct event){.type = EVENT_TIME}, t) == 0 && feed_completions(c, t);
+    if (c->retry_ms == 0 && registry_next_ms(c->parts.registry) <= t->now_ms) {
+        /* One slice, however much the store has finished: leases end in time. If more is due core_next_ms says so. What it
+         * persists in memory is committed in the same turn. */
+        is_done = feed(c, &(struct event){.type = EVENT_TIME}, t) == 0 && is_done && feed_completions(c, t);
     }
     if (!is_done || c->n_refused > 0) {
         c->has_work = true;

@@ -10,6 +10,9 @@
  * possible (requests that waited, more of a snapshot) is done in another turn, which a zero timer brings about, because the
  * core's turn of this one is over.
  *
+ * Nobody may keep the others waiting: the requests of a turn have RUN_MS. What is left over then queues in `resuming`, which
+ * is worked off from its front before new bytes are looked at, so each connection has its turn.
+ *
  * What can go wrong: too many clients, or no more descriptors. Both are told so and closed, which needs a spare descriptor. */
 #include "config.h" /* _GNU_SOURCE */
 
@@ -24,6 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/must.h"
 #include "io/control_private.h"
@@ -31,6 +35,7 @@
 #define ACCEPTS_PER_TURN 64
 #define SEATS_MIN 16
 #define NO_SEAT UINT32_MAX
+#define RUN_MS 10 /* requests of a turn: what else is due, such as the end of leases, waits for no longer */
 #define KEEPALIVE_IDLE_S 60 /* a peer whose machine died is noticed within two minutes */
 #define KEEPALIVE_INTERVAL_S 15
 #define KEEPALIVE_COUNT 4
@@ -216,6 +221,13 @@ int control_listen(struct control *c, int fd)
 
 /* ── turns ── */
 
+bool control_is_over(struct control *c)
+{
+    if (c->has_run && !c->is_over)
+        c->is_over = clock_mono_ms() - c->server.time->mono_ms >= RUN_MS;
+    return c->is_over;
+}
+
 void control_again(struct control *c)
 {
     if (ev_is_active(&c->again))
@@ -228,10 +240,13 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct control *c = CONTAINER_OF(timer, struct control, again);
 
-    for (struct list *first; (first = c->resuming.next) != &c->resuming;) {
+    while (!list_is_empty(&c->resuming) && !control_is_over(c)) {
+        struct list *first = c->resuming.next;
         list_remove(first);
         conn_resume(CONTAINER_OF(first, struct conn, resuming));
     }
+    if (!list_is_empty(&c->resuming))
+        control_again(c); /* those at the front have waited longest and are the first of the next turn */
 }
 
 void control_linger(struct control *c)
@@ -283,6 +298,7 @@ void control_flush(struct control *c)
 {
     struct list now;
 
+    c->has_run = c->is_over = false;
     if (list_is_empty(&c->touched))
         return;
     /* What a flush touches again is for the next turn. */

@@ -5,7 +5,8 @@
  *
  * A connection waits, and is not read meanwhile, so that TCP slows the client down:
  *   - a request that reads while replies to its own writes are owed: it would not see them;
- *   - REPLY_FIFO_MAX requests on their way, or CONTROL_OUTPUT_SOFT bytes that the client has not read.
+ *   - REPLY_FIFO_MAX requests on their way, or CONTROL_OUTPUT_SOFT bytes that the client has not read;
+ *   - the time that a turn has for requests is over.
  * It goes on in a later turn (conn_resume), never from within the flush that freed it.
  *
  * What can go wrong: framing that is lost, and then the client is told and the connection ends; it lingers until the client has
@@ -25,6 +26,7 @@
 
 #define FRAMES_PER_TURN (1024 * 1024) /* bytes of frames for all watchers, so that others wait milliseconds only */
 #define FRAMES_MIN 1024     /* but for each at least, and one call of the pump counts for as much */
+#define LOOK_EVERY 32       /* requests between looks at the clock, but after each that may be long */
 #define ERROR_ROOM 1024     /* for the error that says that a reply did not fit */
 #define WRITE_REPLY_MAX 320 /* bytes of the reply to a write */
 #define KEEP_CAP 16384      /* output memory that is kept when empty */
@@ -243,15 +245,16 @@ static void lose_framing(struct conn *c)
 static size_t run_requests(struct conn *c, char *data, size_t len)
 {
     struct resp_request *rq = &c->control->request;
-    size_t at = 0;
+    size_t at = 0, n = 0;
+    bool looks = false; /* at the clock, before the next request; the first may always run */
 
     c->is_waiting = c->waits_for_replies = false;
     while (at < len && !c->is_ending) {
-        const struct command *cmd;
+        const struct command *cmd = NULL;
         struct err e;
         int r;
 
-        if (must_wait(c)) {
+        if (must_wait(c) || (looks && control_is_over(c->control))) {
             c->is_waiting = true;
             return at;
         }
@@ -273,6 +276,8 @@ static size_t run_requests(struct conn *c, char *data, size_t len)
         if (r != 0 && rq->consumed == 0)
             lose_framing(c);
         at += rq->consumed;
+        c->control->has_run = true;
+        looks = ++n % LOOK_EVERY == 0 || (cmd != NULL && (cmd->flags & COMMAND_READS) != 0);
     }
     return c->is_ending ? len : at;
 }
@@ -292,18 +297,18 @@ static void run_kept(struct conn *c)
 
 static void take_bytes(struct conn *c, char *data, size_t len)
 {
-    size_t done = c->in.len == 0 ? run_requests(c, data, len) : 0;
+    bool has_kept = c->in.len > 0, is_over = control_is_over(c->control);
+    size_t done = has_kept || is_over ? 0 : run_requests(c, data, len);
 
     if (done == len)
         return;
-    if (c->in.len == 0) {
-        buf_append(&c->in, data + done, len - done);
-    } else {
-        buf_append(&c->in, data, len);
-        run_kept(c);
-    }
+    buf_append(&c->in, data + done, len - done);
     if (c->in.failed)
         doom(c);
+    else if (is_over)
+        c->is_waiting = true;
+    else if (has_kept)
+        run_kept(c);
 }
 
 void conn_resume(struct conn *c)

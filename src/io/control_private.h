@@ -33,7 +33,7 @@ struct conn {
     struct command_client client;
     uint64_t linger_until_ms;
     uint32_t auth_failures;  /* of client, as last logged */
-    bool is_waiting;         /* has requests that have to wait: for replies owed, or for room in the output */
+    bool is_waiting;         /* has requests that have to wait: for replies owed, room in the output, or another turn */
     bool waits_for_replies;  /* all of those owed, because the next request reads */
     bool is_eof;             /* the peer has sent all it will */
     bool is_ending;          /* no more requests; closes when everything is sent */
@@ -65,7 +65,8 @@ struct control {
     ev_timer again;     /* zero: one more turn */
     ev_timer linger;
     int spare_fd;       /* given up to refuse a client when there are no more descriptors */
-    bool has_changes;
+    bool has_run;       /* a request in this turn */
+    bool is_over;       /* this turn has no time for more requests */
     struct resp_request request; /* scratch */
     struct buf aside;            /* scratch: a reply that has to wait */
     char read_buffer[CONTROL_READ_MAX];
@@ -75,6 +76,8 @@ struct control {
 #define GENERATION_BITS 20
 
 /* control.c */
+/* Has this turn no time for more requests? It has for one. Looks at the clock. */
+bool control_is_over(struct control *c);
 void control_again(struct control *c); /* sees to another turn */
 void control_linger(struct control *c); /* arms the end of lingering */
 void control_release(struct conn *c);  /* frees the seat and the connection; the session's end is an event */

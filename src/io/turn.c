@@ -51,10 +51,12 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     struct turn *t = CONTAINER_OF(prepare, struct turn, prepare);
     t->hooks.end(t->hooks.arg);
     uint64_t next_ms = t->hooks.next_ms(t->hooks.arg);
+    uint64_t spent_ms = clock_mono_ms() - t->time.mono_ms; /* deadlines count from the beginning of the turn */
     uint64_t sleep_ms = next_ms > t->time.now_ms ? next_ms - t->time.now_ms : 0;
     if (sleep_ms > SLEEP_MAX_MS) {
         sleep_ms = SLEEP_MAX_MS;
     }
+    sleep_ms = sleep_ms > spent_ms ? sleep_ms - spent_ms : 0;
     ev_timer_stop(loop, &t->timer);
     ev_now_update(loop);
     ev_timer_set(&t->timer, (double)sleep_ms / 1e3, 0);

@@ -103,7 +103,8 @@ struct service {
     char *folded;
     struct map instances; /* all, also reserved and held ones */
     struct list ordered;  /* registered instances */
-    uint32_t n_registered, n_served, n_starting;
+    uint32_t n_registered, n_served;
+    uint32_t by_state[STATE_LOST + 1]; /* of the registered ones */
     struct service_policy policy;
     bool is_configured;   /* has a [service NAME] section: exists without instances */
     bool is_hidden;       /* a static name of the same name wins */

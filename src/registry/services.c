@@ -172,14 +172,17 @@ void entry_set_state(struct registry *r, struct entry *e, enum instance_state st
     bool did_exist = service_exists(s);
     s->n_registered += (uint32_t)(old == STATE_NONE) - (uint32_t)(state == STATE_NONE);
     s->n_served += (uint32_t)instance_state_is_served(state) - (uint32_t)instance_state_is_served(old);
-    s->n_starting += (uint32_t)(state == STATE_STARTING) - (uint32_t)(old == STATE_STARTING);
     r->counts.instances += (uint64_t)(old == STATE_NONE) - (uint64_t)(state == STATE_NONE);
     r->counts.served += (uint64_t)instance_state_is_served(state) - (uint64_t)instance_state_is_served(old);
     r->counts.services += (uint64_t)service_exists(s) - (uint64_t)did_exist;
-    if (old != STATE_NONE)
+    if (old != STATE_NONE) {
+        s->by_state[old]--;
         r->counts.by_state[old]--;
-    if (state != STATE_NONE)
+    }
+    if (state != STATE_NONE) {
+        s->by_state[state]++;
         r->counts.by_state[state]++;
+    }
     e->pub.state = state;
 }
 

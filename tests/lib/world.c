@@ -553,7 +553,8 @@ void world_dump(const struct world *w, struct buf *out)
     const struct service *s = NULL;
     while ((s = registry_each(w->registry, s)) != NULL) {
         buf_printf(out, "             %s: %u registered, %u served, %u starting%s%s\n", s->name, s->n_registered,
-                   s->n_served, s->n_starting, s->is_configured ? ", configured" : "", s->is_hidden ? ", hidden" : "");
+                   s->n_served, s->by_state[STATE_STARTING], s->is_configured ? ", configured" : "",
+                   s->is_hidden ? ", hidden" : "");
         for (struct list *at = s->ordered.next; at != &s->ordered; at = at->next)
             dump_instance(CONTAINER_OF(at, struct instance, link), out);
     }

@@ -169,6 +169,31 @@ def test_a_client_that_asks_and_does_not_read(server):
         sender.join()
 
 
+def test_a_flood_of_long_requests_leaves_room_for_others(server):
+    """Each LIST takes milliseconds, and a connection may send ten thousand at once: others have their turn in between."""
+    s = server(options={"registry.output_max": "64k"})
+    p = s.redis().pipeline(transaction=False)
+    for i in range(2000):
+        p.execute_command("REGISTER", f"web{i}", "10.0.0.1", 80, "TTL", "2s" if i == 0 else "1h")
+    p.execute()
+    floods = [connect(s) for _ in range(4)]
+    senders = [threading.Thread(target=send_until_closed, args=(c, b"LIST\n" * 10000)) for c in floods]
+    for t in senders:
+        t.start()
+    for t in senders:
+        t.join()
+    asked = s.redis().info("clients")["requests_total"]
+    start = time.monotonic()
+    for _ in range(20):
+        with connect(s) as c:
+            assert c.call("PING") == "PONG"
+    assert time.monotonic() - start < 5
+    wait_until(lambda: s.ask("web0.service.local") == [], 5, "leases end meanwhile")
+    assert asked < 40000, "the flood was over before anybody could suffer from it"
+    for c in floods:
+        c.close()
+
+
 def test_a_reply_larger_than_the_output(server):
     s = server(options={"registry.output_max": "64k"})
     p = s.redis().pipeline(transaction=False)

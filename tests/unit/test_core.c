@@ -11,7 +11,8 @@
 
 #include "engine/core.h"
 
-#define TRACE_MAX 4096
+#define TRACE_MAX      4096
+#define BACKLOG_TICKET UINT64_C(999999)
 
 static struct world {
     char trace[TRACE_MAX];
@@ -21,6 +22,7 @@ static struct world {
     uint64_t next_ticket;
     uint64_t submitted[512];
     size_t n_submitted;
+    size_t backlog; /* completions that the store has beside those, which do nothing */
     struct core *core;
     uint64_t feed_on_reply; /* request that the reply hook feeds once; 0: none */
     size_t n_replies;
@@ -89,6 +91,9 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
         effect_add(out, EFFECT_REPLY)->u.reply.request = ev->request;
         break;
     case EVENT_COMMITTED: {
+        if (ev->u.committed.ticket == BACKLOG_TICKET) {
+            break;
+        }
         note("%s(%d) ", ev->u.committed.ok ? "committed" : "failed", (int)ev->u.committed.ticket);
         if (ev->u.committed.ok) {
             effect_add(out, EFFECT_CHANGE);
@@ -181,6 +186,14 @@ static int fake_submit(struct store *s, const struct store_op *op)
 static size_t fake_poll(struct store *s, struct store_completion *out, size_t cap)
 {
     size_t n = w.n_submitted < cap ? w.n_submitted : cap;
+    if (w.backlog > 0) {
+        n = w.backlog < cap ? w.backlog : cap;
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (struct store_completion){.ticket = BACKLOG_TICKET, .ok = true};
+        }
+        w.backlog -= n;
+        return n;
+    }
     for (size_t i = 0; i < n; i++) {
         out[i] = (struct store_completion){.ticket = w.submitted[i], .ok = true};
     }
@@ -321,6 +334,18 @@ static void deadlines_are_worked_off(void **state)
     assert_int_equal(core_next_ms(w.core), 2000);
 }
 
+static void deadlines_do_not_wait_for_a_backlog(void **state)
+{
+    w.next_ms = 1000;
+    w.backlog = 100000; /* more than one turn takes */
+    core_turn(w.core, &now);
+    assert_true(w.backlog > 0);
+    assert_non_null(strstr(w.trace, "time "));
+    assert_int_equal(core_next_ms(w.core), 0);
+    w.backlog = 0;
+    w.trace[0] = '\0';
+}
+
 static void events_from_a_reply_wait_for_the_next_turn(void **state)
 {
     w.feed_on_reply = 7;
@@ -377,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(closed_session_survives_lack_of_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_wait_for_failed_publication, setup, teardown),
         cmocka_unit_test_setup_teardown(deadlines_are_worked_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(deadlines_do_not_wait_for_a_backlog, setup, teardown),
         cmocka_unit_test_setup_teardown(events_from_a_reply_wait_for_the_next_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(plan_without_memory_is_made_later, setup, teardown),
         cmocka_unit_test_setup_teardown(useless_probe_result_is_dropped, setup, teardown),

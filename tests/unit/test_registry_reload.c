@@ -150,7 +150,7 @@ static void test_restore(void **state)
     assert_int_equal(description_new(&in, &w->options.limits, &stored, NULL), 0);
     assert_true(sweep(w, restore) >= 6);
     const struct service *s = registry_service(w->registry, "stored");
-    assert_int_equal(s->n_starting, 1);
+    assert_int_equal(s->by_state[STATE_STARTING], 1);
     assert_int_equal(registry_instance(s, "0-0-0-0-0-0-0-1-1")->deadline_ms, UINT64_MAX);
     const struct store_record bad = {.service = "no.name", .desc = stored};
     assert_int_equal(registry_restore(w->registry, &bad, 0, &w->effects), ERR_BADARG);
