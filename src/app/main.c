@@ -77,6 +77,7 @@ int main(int argc, char **argv)
     struct options o;
     struct err e;
     int status = EXIT_SUCCESS;
+    log_open_stderr();
     if (options_parse(argc, argv, &o, &e) != 0) {
         complain(&e);
         options_fini(&o);

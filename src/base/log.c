@@ -1,22 +1,34 @@
-/* Log lines for people and machines: `level=info event=state service=api id=a-1 new=passing`.
+/* Log lines for people and machines: `time=... level=info event=state service=api id=a-1 new=passing`.
  *
  * Happy path: the line is put together on the stack and leaves in one write(2) of less than PIPE_BUF bytes, so lines of
  * several threads never mix. Values may come from the network (check output, names): control bytes, C1 controls and
  * bytes that are not UTF-8 are escaped, so nobody outside can forge a line or talk to a terminal. A line that is too
- * long is cut and ends with `cut=yes`. A sink that takes nothing loses the line: the server goes on. */
+ * long is cut and ends with `cut=yes`. A sink that takes nothing loses the line: the server goes on. Therefore nothing is
+ * written before poll(2) says that it will be taken: for a pipe that means PIPE_BUF bytes, and the lock keeps other threads
+ * from filling it in between. */
 #include "base/log.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
 
 #define LOG_LINE_MAX  2048
 #define LOG_LINE_ROOM (LOG_LINE_MAX - 16) /* what is left over holds a quote, ` cut=yes` and the newline */
+#define LOG_TIME_MAX  32
+#define LOG_LOST_MAX  32
 
 static const struct log_level_row {
     const char *name;
@@ -29,9 +41,13 @@ static const struct log_level_row {
 };
 #define N_LEVELS (sizeof(log_levels) / sizeof(log_levels[0]))
 
+enum log_sink { LOG_SINK_STDERR, LOG_SINK_JOURNAL, LOG_SINK_SYSLOG };
+
 /* The process has one log: the only state of base/. */
 static _Atomic enum log_level log_level = LOG_LEVEL_INFO;
-static atomic_bool log_to_syslog;
+static _Atomic enum log_sink log_sink = LOG_SINK_STDERR;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER; /* of the next line */
+static uint64_t log_n_lost;
 
 struct line {
     size_t len;
@@ -39,15 +55,25 @@ struct line {
     char text[LOG_LINE_MAX];
 };
 
+/* systemd names the stream that it reads from by device and inode; what came between may have put another in its place. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uint64_t device, inode;
+    struct stat st;
+    return stream != NULL && sscanf(stream, "%" SCNu64 ":%" SCNu64, &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 void log_open_stderr(void)
 {
-    atomic_store(&log_to_syslog, false);
+    atomic_store(&log_sink, is_journal() ? LOG_SINK_JOURNAL : LOG_SINK_STDERR);
 }
 
 void log_open_syslog(const char *ident)
 {
     openlog(ident, LOG_PID | LOG_NDELAY, LOG_DAEMON);
-    atomic_store(&log_to_syslog, true);
+    atomic_store(&log_sink, LOG_SINK_SYSLOG);
 }
 
 void log_set_level(enum log_level level)
@@ -150,12 +176,59 @@ static void put_pair(struct line *l, const char *key, const char *value)
 {
     if (l->cut)
         return;
-    if (l->len > 0)
-        line_put(l, " ", 1);
+    line_put(l, " ", 1);
     line_put(l, key, strlen(key));
     line_put(l, "=", 1);
     if (!l->cut)
         put_value(l, value);
+}
+
+/* What a line begins with: a time for people and files, a priority for the journal, nothing for syslog. */
+static void put_head(struct line *l, enum log_sink sink, enum log_level level)
+{
+    char text[LOG_TIME_MAX];
+    struct timespec now;
+    struct tm utc;
+    if (sink == LOG_SINK_JOURNAL) {
+        line_put(l, text, (size_t)snprintf(text, sizeof(text), "<%d>", log_levels[level].syslog));
+    } else if (sink == LOG_SINK_STDERR) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        gmtime_r(&now.tv_sec, &utc);
+        size_t len = strftime(text, sizeof(text), "time=%Y-%m-%dT%H:%M:%S", &utc);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, ".%03dZ ", (int)(now.tv_nsec / 1000000));
+        line_put(l, text, len);
+    }
+}
+
+/* To stderr if it takes a whole line now. A full disk or a broken pipe loses the line, too. */
+static bool write_now(const struct line *l, enum log_sink sink)
+{
+    ssize_t len = (ssize_t)l->len;
+    if (sink == LOG_SINK_JOURNAL) {
+        ssize_t n = send(STDERR_FILENO, l->text, l->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0 || errno != ENOTSOCK)
+            return n == len;
+    }
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT) != 0 && write(STDERR_FILENO, l->text, l->len) == len;
+}
+
+static void write_line(struct line *l, enum log_sink sink)
+{
+    char lost[LOG_LOST_MAX];
+    int saved = errno;
+    pthread_mutex_lock(&log_lock);
+    size_t len = l->len;
+    if (log_n_lost > 0 && !l->cut)
+        line_put(l, lost, (size_t)snprintf(lost, sizeof(lost), " lost=%" PRIu64, log_n_lost));
+    bool is_told = l->len > len;
+    line_put_reserved(l, "\n");
+    if (!write_now(l, sink))
+        log_n_lost++;
+    else if (is_told)
+        log_n_lost = 0;
+    pthread_mutex_unlock(&log_lock);
+    errno = saved;
 }
 
 void log_event(enum log_level level, const char *event, ...)
@@ -163,8 +236,11 @@ void log_event(enum log_level level, const char *event, ...)
     if (level > log_get_level())
         return;
 
+    enum log_sink sink = atomic_load(&log_sink);
     struct line l = {.len = 0};
-    put_pair(&l, "level", log_levels[level].name);
+    put_head(&l, sink, level);
+    line_put(&l, "level=", 6);
+    put_value(&l, log_levels[level].name);
     put_pair(&l, "event", event);
     va_list args;
     va_start(args, event);
@@ -174,11 +250,8 @@ void log_event(enum log_level level, const char *event, ...)
     if (l.cut)
         line_put_reserved(&l, " cut=yes");
 
-    if (atomic_load(&log_to_syslog)) {
+    if (sink == LOG_SINK_SYSLOG)
         syslog(log_levels[level].syslog, "%.*s", (int)l.len, l.text);
-        return;
-    }
-    line_put_reserved(&l, "\n");
-    ssize_t written = write(STDERR_FILENO, l.text, l.len);
-    (void)written; /* nobody is left to be told */
+    else
+        write_line(&l, sink);
 }

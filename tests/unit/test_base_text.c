@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -133,7 +135,8 @@ static void capture_begin(struct capture *c)
     c->read_fd = fds[0];
 }
 
-static const char *capture_end(struct capture *c)
+/* The whole of it. */
+static const char *capture_raw(struct capture *c)
 {
     assert_true(dup2(c->saved_fd, STDERR_FILENO) >= 0);
     close(c->saved_fd);
@@ -142,6 +145,16 @@ static const char *capture_end(struct capture *c)
     c->text[n] = '\0';
     close(c->read_fd);
     return c->text;
+}
+
+/* Without the time that it must begin with. */
+static const char *capture_end(struct capture *c)
+{
+    static const char shape[] = "time=dddd-dd-ddTdd:dd:dd.dddZ ";
+    const char *text = capture_raw(c);
+    for (size_t i = 0; shape[i] != '\0'; i++)
+        assert_true(shape[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == shape[i]);
+    return text + sizeof(shape) - 1;
 }
 
 static void test_log_line(void **state)
@@ -185,6 +198,46 @@ static void test_log_cuts_long_lines(void **state)
     }
 }
 
+static void test_log_to_the_journal(void **state)
+{
+    char stream[64];
+    struct capture c;
+    struct stat st;
+    capture_begin(&c);
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open_stderr();
+    log_event(LOG_LEVEL_WARN, "x", NULL);
+    log_event(LOG_LEVEL_INFO, "y", NULL);
+    assert_string_equal(capture_raw(&c), "<4>level=warn event=x\n<6>level=info event=y\n");
+    capture_begin(&c);
+    log_open_stderr(); /* another stream than the one that is named */
+    log_event(LOG_LEVEL_INFO, "z", NULL);
+    assert_string_equal(capture_end(&c), "level=info event=z\n");
+    unsetenv("JOURNAL_STREAM");
+}
+
+static void test_log_does_not_wait_for_its_reader(void **state)
+{
+    char taken[65536], value[1000];
+    struct capture c;
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    capture_begin(&c);
+    for (int i = 0; i < 1000; i++)
+        log_event(LOG_LEVEL_INFO, "much", "v", value, NULL);
+    while (read(c.read_fd, taken, sizeof(taken)) == (ssize_t)sizeof(taken))
+        continue;
+    log_event(LOG_LEVEL_INFO, "a", NULL);
+    log_event(LOG_LEVEL_INFO, "b", NULL);
+    const char *text = capture_end(&c);
+    unsigned lost = 0;
+    assert_int_equal(sscanf(text, "level=info event=a lost=%u", &lost), 1);
+    assert_in_range(lost, 1, 999);
+    assert_non_null(strstr(text, "event=b\n"));
+}
+
 static void test_log_level(void **state)
 {
     enum log_level level = LOG_LEVEL_INFO;
@@ -213,6 +266,8 @@ int main(void)
         cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_log_quotes),
         cmocka_unit_test(test_log_cuts_long_lines),
+        cmocka_unit_test(test_log_to_the_journal),
+        cmocka_unit_test(test_log_does_not_wait_for_its_reader),
         cmocka_unit_test(test_log_level),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
