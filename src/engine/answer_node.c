@@ -51,12 +51,12 @@ static const struct body_set *put_node(struct reply *y, const struct answer_node
     const struct answer_body *body = atomic_load_explicit(&node->body, memory_order_acquire);
     const struct body_set *set = node_set(node, body, y->q->type);
     if (set != NULL) {
-        reply_put_set(y, node, set, owner);
+        reply_put_set(y, &(struct reply_set){node, body, set}, owner);
         return NULL;
     }
     set = node_set(node, body, DNS_CNAME);
     if (set != NULL) {
-        reply_put_set(y, node, set, owner);
+        reply_put_set(y, &(struct reply_set){node, body, set}, owner);
         return y->q->type != DNS_ANY ? set : NULL; /* ANY is answered by it: RFC 8482 section 4 */
     }
     if (y->q->type == DNS_ANY && body != NULL && body->n_sets > 0) {

@@ -4,8 +4,8 @@
  * is retired and freed after a grace period (liburcu QSBR). Workers: engine/answer finds a node by a hash of the folded
  * whole name and writes the answer from its body. Readers never allocate, lock or write anything shared.
  *
- *     answers ──► shard[64] ──► slots ──► node {folded name, mask of types, lapse bound, rotation id}
- *                                          └──► body {sets by type: RRs in wire form, offsets, schedule; EDE}
+ *     answers ──► shard[64] ──► slots ──► node {folded name, rotation id}
+ *                                          └──► body {sets by type: RRs in wire form, offsets, schedule; lapse bound; EDE}
  *
  * A node exists for every name that exists, so also for empty non-terminals (a body without sets): a missing node is
  * NXDOMAIN inside a domain and REFUSED outside. */

@@ -209,6 +209,7 @@ static int body_fill(const struct body_plan *p, struct answer_body **out)
     cut.halves = (void *)(base + (uintptr_t)cut.halves);
     cut.bytes = base + (uintptr_t)cut.bytes;
     b->n_sets = (uint16_t)p->n_sets;
+    atomic_init(&b->lapse_ms, p->source->lapse_ms);
     b->is_nxdomain = p->source->is_nxdomain;
     b->ede_len = p->source->ede_len;
     b->ede = b->ede_len > 0 ? cut.bytes : NULL;

@@ -1,4 +1,5 @@
-/* One published answer: everything that is known of a name, in wire form, immutable, in a single allocation.
+/* One published answer: everything that is known of a name, in wire form, in a single allocation. Immutable but for the
+ * bound of its TTLs, which stands here and not in the node, so that a TTL belongs to the records that it is given with.
  *
  *     body ──► sets by type
  *               set ──► groups (SRV: by priority, lowest first; others: one)
@@ -12,6 +13,7 @@
 #ifndef ENGINE_BODY_H
 #define ENGINE_BODY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +55,7 @@ struct body_set {
 struct answer_body {
     struct retired retired;
     uint16_t n_sets;
+    _Atomic uint64_t lapse_ms; /* lease clock: nothing in it ends before; UINT64_MAX: permanent. Renewals raise it. */
     bool is_nxdomain; /* an empty answer means NXDOMAIN: on_empty, and nothing below */
     uint8_t ede_len;
     const uint8_t *ede; /* the whole option, told with a negative answer; NULL: none */
@@ -98,6 +101,7 @@ struct body_source {
     size_t n_rrs, rrs_cap;
     struct body_set_source sets[BODY_SETS_MAX];
     size_t n_sets;
+    uint64_t lapse_ms;
     bool is_nxdomain, failed; /* failed: no memory, or too many sets */
     uint8_t ede[64];
     uint8_t ede_len;

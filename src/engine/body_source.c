@@ -11,7 +11,7 @@
 
 void body_source_init(struct body_source *s)
 {
-    *s = (struct body_source){0};
+    *s = (struct body_source){.lapse_ms = UINT64_MAX};
     buf_init(&s->bytes, 0);
 }
 
@@ -25,6 +25,7 @@ void body_source_reset(struct body_source *s)
 {
     buf_reset(&s->bytes);
     s->n_rrs = s->n_sets = 0;
+    s->lapse_ms = UINT64_MAX;
     s->is_nxdomain = s->failed = false;
     s->ede_len = 0;
 }

@@ -16,9 +16,8 @@ static void name_set_lapse(const struct publisher *p, struct pub_name *n, uint64
     n->lapse_ms = lapse_ms;
     const struct world *w = publisher_world(p);
     for (size_t d = 0; w != NULL && d < w->n_domains; d++)
-        for (unsigned k = 0; k < NODES_OF_NAME; k++)
-            if (n->places[d].nodes[k] != NULL)
-                atomic_store_explicit(&n->places[d].nodes[k]->lapse_ms, lapse_ms, memory_order_relaxed);
+        if (n->places[d].body != NULL)
+            atomic_store_explicit(&n->places[d].body->lapse_ms, lapse_ms, memory_order_relaxed);
 }
 
 static uint64_t near_ms(const struct publisher *p, const struct pub_service *s)

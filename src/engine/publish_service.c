@@ -295,9 +295,10 @@ static int place(struct publisher *p, struct world *w, struct pub_name *n, size_
         return 0;
     }
     fill_source(p, n, apex);
+    p->source.lapse_ms = p->members.lapse_ms;
     p->source.is_nxdomain = is_nxdomain && (n->kind != PUB_SERVICE || p->members.n_registered == 0) &&
                             !world_has_static(p->answers, w, &wanted[0].name, true);
-    struct node_state state = {.lapse_ms = p->members.lapse_ms, .is_rotated = n->owner == NULL};
+    struct node_state state = {.is_rotated = n->owner == NULL};
     int rc = body_new(&p->source, &state.body);
     if (rc == 0)
         rc = acquire_nodes(p, w, apex, wanted, &state, at);

@@ -119,7 +119,7 @@ static void add_set(struct builder *b, const struct zone_rrset *set)
 
 static int publish_name(struct builder *b, const struct dns_name *name)
 {
-    struct node_state state = {.lapse_ms = UINT64_MAX, .is_rotated = true};
+    struct node_state state = {.is_rotated = true};
     int rc = body_new(&b->p->source, &state.body);
     if (rc != 0)
         return rc;

@@ -30,7 +30,12 @@ static inline size_t reply_room(const struct reply *y)
 
 /* Places a set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to the
  * name that it answers for. */
-void reply_put_set(struct reply *y, const struct answer_node *node, const struct body_set *set, uint16_t owner);
+struct reply_set {
+    const struct answer_node *node;
+    const struct answer_body *body; /* the node's, as it was read once */
+    const struct body_set *set;     /* of the body */
+};
+void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner);
 /* NOERROR or NXDOMAIN without an answer: the domain's SOA. `name_at`: offset of the name in the packet that is denied,
  * of `name_len` bytes. */
 void reply_put_negative(struct reply *y, const struct world_domain *d, size_t name_at, size_t name_len);

@@ -45,9 +45,9 @@ static size_t rr_at(const struct body_set *set, const struct body_group *g, uint
     return set->rr_len != 0 ? (size_t)set->rr_len * i : g->at[i];
 }
 
-static uint32_t set_ttl(const struct reply *y, const struct answer_node *node, const struct body_set *set)
+static uint32_t set_ttl(const struct reply *y, const struct answer_body *body, const struct body_set *set)
 {
-    uint64_t lapse_ms = atomic_load_explicit(&node->lapse_ms, memory_order_relaxed);
+    uint64_t lapse_ms = atomic_load_explicit(&body->lapse_ms, memory_order_relaxed);
     if (lapse_ms >= y->lease_ms + (uint64_t)set->ttl_s * 1000)
         return set->ttl_s;
     uint64_t left_s = lapse_ms > y->lease_ms ? (lapse_ms - y->lease_ms) / 1000 : 0;
@@ -234,9 +234,10 @@ static void put_extras(struct reply *y, size_t answers_at, const struct extras *
 
 /* ── the whole ── */
 
-void reply_put_set(struct reply *y, const struct answer_node *node, const struct body_set *set, uint16_t owner)
+void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner)
 {
-    uint32_t turn = set_turn(y, node, set), ttl_s = set_ttl(y, node, set);
+    const struct body_set *set = from->set;
+    uint32_t turn = set_turn(y, from->node, set), ttl_s = set_ttl(y, from->body, set);
     uint8_t *start = y->at;
     uint32_t placed = needs_choice(set) ? put_chosen(y, set, turn) : put_groups(y, set, turn);
     y->n_answers = (uint16_t)(y->n_answers + placed);

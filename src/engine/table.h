@@ -25,7 +25,6 @@
 struct answer_node {
     struct retired retired;
     _Atomic(struct answer_body *) body; /* NULL: an empty non-terminal, there only for the names below it */
-    _Atomic uint64_t lapse_ms;          /* lease clock: nothing in the answer ends before; UINT64_MAX: permanent */
     uint64_t hash;
     _Atomic uint32_t rotation;  /* of answer_reader's positions; 0: none */
     uint32_t refs;              /* control thread: its owner, and each node right below it */

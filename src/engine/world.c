@@ -61,7 +61,6 @@ static int node_new(struct answers *a, const struct dns_name *name, uint8_t n_lo
     }
     atomic_init(&n->rotation, rotation);
     atomic_init(&n->body, state->body);
-    atomic_init(&n->lapse_ms, state->lapse_ms);
     n->hash = name_hash(a, name);
     atomic_init(&n->is_srv_only, state->is_srv_only);
     n->n_loose = n_loose;
@@ -78,7 +77,7 @@ static int node_ensure(struct answers *a, struct world *w, const struct dns_name
 static int parent_ensure(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
                          uint8_t n_loose, struct answer_node **out)
 {
-    static const struct node_state empty = {.lapse_ms = UINT64_MAX};
+    static const struct node_state empty;
     struct dns_name up;
     uint8_t skip = (uint8_t)(name->wire[0] + 1);
     up.len = (uint8_t)(name->len - skip);
@@ -117,7 +116,6 @@ static int node_ensure(struct answers *a, struct world *w, const struct dns_name
 void world_set(struct answer_node *n, const struct node_state *state)
 {
     atomic_store_explicit(&n->is_srv_only, state->is_srv_only, memory_order_relaxed);
-    atomic_store_explicit(&n->lapse_ms, state->lapse_ms, memory_order_relaxed);
     atomic_store_explicit(&n->body, state->body, memory_order_release);
 }
 

@@ -71,7 +71,6 @@ void rotation_release(struct answers *a, uint32_t id); /* 0 is allowed */
 
 struct node_state {
     struct answer_body *body;
-    uint64_t lapse_ms;
     bool is_srv_only;
     bool is_rotated; /* it has, or may get, sets of more than one record */
 };

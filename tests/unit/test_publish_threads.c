@@ -122,10 +122,66 @@ static void test_readers_beside_the_writer(void **state)
     rcu_unregister_thread();
 }
 
+/* ── a TTL belongs to the answer that it stands in ── */
+
+#define LEASE_S      2 /* of the instance that comes and goes; the other stays */
+#define LEASE_ROUNDS 20000
+
+static void *read_ttls(void *arg)
+{
+    struct reader *r = arg;
+    rcu_register_thread();
+    while (!atomic_load(&is_over)) {
+        uint8_t packet[DNS_UDP_MAX];
+        struct answer_request rq = {.now_ms = SCENE_START_MS + SCENE_LAG_MS};
+        size_t query = scene_query(packet, &(struct scene_query){.name = "web.service.local", .type = DNS_A});
+        for (unsigned i = 0; i < 64; i++) {
+            uint8_t answer[DNS_UDP_MAX];
+            memcpy(answer, packet, query);
+            answer_packet(answers_reader(scene.answers, r->index), &rq, answer, query, sizeof(answer));
+            bool has_leased = wire_get16(answer + 6) == 2;
+            r->asked++;
+            r->bad += has_leased && wire_get32(answer + query + 6) > LEASE_S;
+        }
+        rcu_quiescent_state();
+    }
+    rcu_unregister_thread();
+    return NULL;
+}
+
+static void test_ttls_beside_the_writer(void **state)
+{
+    rcu_register_thread();
+    scene_init(&scene, &(struct scene_options){0});
+    scene_add(&scene, "web", &(struct scene_instance){.id = "stays", .address = "10.0.0.1"});
+    scene_flush(&scene);
+    atomic_store(&is_over, false);
+    struct reader r = {.index = 0};
+    assert_int_equal(pthread_create(&r.thread, NULL, read_ttls, &r), 0);
+    for (unsigned round = 0; round < LEASE_ROUNDS; round++) {
+        if (round % 2 == 0)
+            scene_add(&scene, "web",
+                      &(struct scene_instance){.id = "goes", .address = "10.0.0.2", .lease_ms = LEASE_S * 1000});
+        else
+            scene_remove(&scene, "web", "goes");
+        assert_int_equal(scene_flush(&scene), 0);
+        rcu_quiescent_state();
+    }
+    atomic_store(&is_over, true);
+    rcu_thread_offline();
+    pthread_join(r.thread, NULL);
+    rcu_thread_online();
+    assert_true(r.asked > 0);
+    assert_int_equal(r.bad, 0);
+    scene_fini(&scene);
+    rcu_unregister_thread();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readers_beside_the_writer),
+        cmocka_unit_test(test_ttls_beside_the_writer),
     };
     return cmocka_run_group_tests_name("publish_threads", tests, NULL, NULL);
 }
