@@ -71,7 +71,10 @@ class Terminal:
     """A program at a terminal of 120 columns."""
 
     def __init__(self, command):
-        self.fd, inner = pty.openpty()
+        try:
+            self.fd, inner = pty.openpty()
+        except OSError as error:  # a chroot without devpts
+            pytest.skip(f"no terminal to be had: {error}")
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         self.process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env={**os.environ, "TERM": "dumb"})
         os.close(inner)
