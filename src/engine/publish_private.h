@@ -87,7 +87,7 @@ struct publisher {
     struct body_source source;
     struct pub_members members;
     uint32_t *dedupe; /* owned: a hash table for addresses */
-    size_t dedupe_cap;
+    size_t dedupe_cap, dedupe_mask; /* allocated; in use for the set at hand, less one */
 };
 
 /* publish_names.c: the names of services and instances, without building. */

@@ -91,7 +91,8 @@ static bool dedupe_reset(struct publisher *p, size_t n)
         p->dedupe = table;
         p->dedupe_cap = cap;
     }
-    memset(p->dedupe, 0, p->dedupe_cap * sizeof(p->dedupe[0]));
+    memset(p->dedupe, 0, cap * sizeof(p->dedupe[0]));
+    p->dedupe_mask = cap - 1;
     return true;
 }
 
@@ -102,7 +103,7 @@ static void add_address(struct publisher *p, const struct body_set_source *set, 
     struct body_source *s = &p->source;
     uint64_t at = hash_bytes(address, len, p->key);
     for (;; at++) {
-        uint32_t *slot = &p->dedupe[at & (p->dedupe_cap - 1)];
+        uint32_t *slot = &p->dedupe[at & p->dedupe_mask];
         if (*slot == 0) {
             struct body_rr *rr = body_source_rr(s);
             if (rr == NULL)
