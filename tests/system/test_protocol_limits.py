@@ -194,6 +194,30 @@ def test_a_flood_of_long_requests_leaves_room_for_others(server):
         c.close()
 
 
+def test_the_end_of_a_session_with_ten_thousand_instances(server):
+    """All of its leases are cut at once; nobody waits for that."""
+    s = server()
+    n = 10000
+    with connect(s, timeout=30) as c:
+        out = b"".join(encode("REGISTER", "web", "10.0.0.1", 1 + i, "ID", f"i{i}", "TTL", "1h", "SESSION") for i in range(n))
+        sender = threading.Thread(target=c.send_raw, args=(out,))
+        sender.start()
+        for i in range(n):
+            assert c.read()[0] == f"i{i}"
+        sender.join()
+    with connect(s) as c:
+        worst, is_cut = 0, False
+        while not is_cut:
+            start = time.monotonic()
+            assert c.call("PING") == "PONG"
+            worst = max(worst, time.monotonic() - start)
+            start = time.monotonic()
+            left = c.call("LIST", "web")[-1]
+            is_cut = dict(zip(left[::2], left[1::2]))["left"] <= 5
+            worst = max(worst, time.monotonic() - start)
+    assert worst < 1
+
+
 def test_a_reply_larger_than_the_output(server):
     s = server(options={"registry.output_max": "64k"})
     p = s.redis().pipeline(transaction=False)
