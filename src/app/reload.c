@@ -19,10 +19,22 @@ struct ns_addresses {
     size_t n_v4, n_v6;
 };
 
+/* The same address with another port. */
+static bool is_listened_before(const struct sockets *s, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (s->dns[k].is_v6 == s->dns[i].is_v6 &&
+            memcmp(s->dns[k].address, s->dns[i].address, s->dns[i].is_v6 ? 16 : 4) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void ns_of_sockets(const struct sockets *s, struct ns_addresses *out)
 {
     for (size_t i = 0; i < s->n_dns; i++) {
-        if (listen_is_wildcard(&s->dns[i])) {
+        if (listen_is_wildcard(&s->dns[i]) || is_listened_before(s, i)) {
             continue;
         }
         if (s->dns[i].is_v6) {
@@ -30,6 +42,24 @@ static void ns_of_sockets(const struct sockets *s, struct ns_addresses *out)
         } else {
             memcpy(out->v4[out->n_v4++], s->dns[i].address, 4);
         }
+    }
+}
+
+/* Resolvers that are to be sent here by a delegation need the address. */
+static void warn_of_ns(const struct names *n)
+{
+    for (size_t i = 0; i < n->n_domains; i++) {
+        const struct publish_domain *d = &n->domains[i];
+        struct dns_name ns = d->apex;
+        char text[DNS_NAME_TEXT_MAX];
+        if (dns_name_prepend(&ns, "ns", 2) != 0 ||
+            (d->zone != NULL &&
+             (zone_find(d->zone, &d->apex, DNS_NS) != NULL || zone_find(d->zone, &ns, DNS_A) != NULL ||
+              zone_find(d->zone, &ns, DNS_AAAA) != NULL))) {
+            continue;
+        }
+        log_event(LOG_LEVEL_WARN, "ns_without_address", "name", dns_name_text(ns.wire, text), "why",
+                  "only wildcards are listened on; set [dns] ns_address if other servers delegate to this one", NULL);
     }
 }
 
@@ -41,6 +71,9 @@ static int apply_names(struct server *s, const struct inputs *in)
     memcpy(ns.v6, c->dns.ns_v6, sizeof(ns.v6));
     if (ns.n_v4 + ns.n_v6 == 0) {
         ns_of_sockets(&s->sockets, &ns);
+    }
+    if (ns.n_v4 + ns.n_v6 == 0) {
+        warn_of_ns(&in->names);
     }
     struct publish_options o = {
         .domains = in->names.domains,

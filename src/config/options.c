@@ -82,7 +82,7 @@ const struct option option_table[] = {
              "empty place in the list is a domain without a file. A reload reads the files again."},
     {"dns", "ns_address", &option_addresses, .value = "", .sample = "192.0.2.53, 2001:db8::53",
      .help = "Addresses of the name ns.DOMAIN, for domains whose zone file does not define it. Without it the listen "
-             "addresses are given."},
+             "addresses are given; a wildcard is none."},
     {"dns", "ttl", &option_seconds, AT(dns.policy.ttl_s), .value = "5s", .min = S, .max = DAY,
      .help = "How long clients may keep an answer. An answer that a lease could end sooner is given a shorter time."},
     {"dns", "ttl_min", &option_seconds, AT(dns.ttl_min_s), .value = "1s", .min = S, .max = H,

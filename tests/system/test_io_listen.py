@@ -48,6 +48,18 @@ def test_a_wildcard_answers_from_the_address_that_was_asked(server, wildcard, as
     assert client.ask("web.service.local") == ["10.0.0.1"]  # over a connected socket: another source would not arrive
 
 
+def test_the_name_server_is_at_each_address_once(server):
+    s = server(dns="127.0.0.1:0,127.0.0.2:0,127.0.0.1:0")
+    assert sorted(s.dns.dig("ns.service.local", "A", "+short").split()) == ["127.0.0.1", "127.0.0.2"]
+
+
+def test_a_wildcard_is_no_address_of_a_name_server(server):
+    s = server(dns="0.0.0.0:0")
+    assert "ns.service.local." in s.wait_log("ns_without_address")[0]
+    s = server(dns="0.0.0.0:0", files={"zone": "ns A 127.0.0.1\n"}, options={"dns.zone_file": "{folder}/zone"})
+    assert "ns_without_address" not in s.log()
+
+
 def test_v6_wildcard_leaves_v4_alone(server):
     s = server(dns="[::]:0")
     port = split_address(s.ready["dns"][0])[1]
