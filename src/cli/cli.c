@@ -52,9 +52,9 @@ static void print_options(const struct arg_row *rows)
         snprintf(name, sizeof(name), "--%s%s%s", rows->name, rows->value != NULL ? " " : "",
                  rows->value != NULL ? rows->value : "");
         if (rows->letter != 0)
-            printf("  -%c, %-24s %s\n", rows->letter, name, rows->help);
+            printf("  -%c, %-27s %s\n", rows->letter, name, rows->help);
         else
-            printf("      %-24s %s\n", name, rows->help);
+            printf("      %-27s %s\n", name, rows->help);
     }
 }
 

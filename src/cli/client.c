@@ -3,7 +3,8 @@
  *
  * What can go wrong: nobody listens, a name does not resolve, the server is silent or speaks something else. Each is
  * said in words that name the address; after it the connection is closed, since a late reply would be taken for the
- * next one's. */
+ * next one's. Somebody has better things to do (a signal has come, for `run`): the deadline is brought forward, by so
+ * much that a server which lives still answers. */
 #include "cli/client.h"
 
 #include <errno.h>
@@ -27,18 +28,32 @@
 
 /* ── waiting ── */
 
-static int wait_for(int fd, short events, uint64_t deadline_ms, struct err *e)
+static struct client_wait wait_begin(const struct client_options *o)
+{
+    return (struct client_wait){.deadline_ms = clock_mono_ms() + o->timeout_ms, .hurry_fd = o->hurry_fd};
+}
+
+static void wait_hurry(struct client_wait *w)
+{
+    uint64_t soon = clock_mono_ms() + CLIENT_HURRY_MS;
+    w->hurry_fd = -1;
+    w->deadline_ms = soon < w->deadline_ms ? soon : w->deadline_ms;
+}
+
+static int wait_for(struct client_wait *w, int fd, short events, struct err *e)
 {
     for (;;) {
         uint64_t now = clock_mono_ms();
-        uint64_t left = deadline_ms == UINT64_MAX ? UINT64_MAX : deadline_ms > now ? deadline_ms - now : 0;
-        struct pollfd p = {.fd = fd, .events = events};
-        int n = poll(&p, 1, left > INT32_MAX ? -1 : (int)left);
-        if (n > 0)
+        uint64_t left = w->deadline_ms == UINT64_MAX ? UINT64_MAX : w->deadline_ms > now ? w->deadline_ms - now : 0;
+        struct pollfd p[] = {{.fd = fd, .events = events}, {.fd = w->hurry_fd, .events = POLLIN}};
+        int n = poll(p, 2, left > INT32_MAX ? -1 : (int)left);
+        if (n > 0 && p[0].revents != 0)
             return 0;
-        if (n == 0)
+        if (n > 0)
+            wait_hurry(w);
+        else if (n == 0)
             return err_set(e, ERR_IO, "no answer in time");
-        if (errno != EINTR)
+        else if (errno != EINTR)
             return err_set(e, ERR_IO, "%s", strerror(errno));
     }
 }
@@ -54,7 +69,7 @@ static int source_read(void *arg, void *to, size_t cap, struct err *e)
             continue;
         if (errno != EAGAIN)
             return err_set(e, ERR_IO, "%s", strerror(errno));
-        int rc = wait_for(c->fd, POLLIN, c->deadline_ms, e);
+        int rc = wait_for(&c->wait, c->fd, POLLIN, e);
         if (rc != 0)
             return rc;
     }
@@ -70,7 +85,7 @@ static int send_all(struct client *c, const struct buf *b, struct err *e)
         }
         if (errno != EAGAIN && errno != EINTR)
             return err_set(e, ERR_IO, "%s", strerror(errno));
-        int rc = wait_for(c->fd, POLLOUT, c->deadline_ms, e);
+        int rc = wait_for(&c->wait, c->fd, POLLOUT, e);
         if (rc != 0)
             return rc;
     }
@@ -79,7 +94,7 @@ static int send_all(struct client *c, const struct buf *b, struct err *e)
 
 /* ── connecting ── */
 
-static int connect_to(const struct sockaddr *address, socklen_t len, uint64_t deadline_ms, struct err *e)
+static int connect_to(const struct sockaddr *address, socklen_t len, struct client_wait *w, struct err *e)
 {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -87,7 +102,7 @@ static int connect_to(const struct sockaddr *address, socklen_t len, uint64_t de
     int rc = 0;
     if (connect(fd, address, len) != 0) {
         if (errno == EINPROGRESS || errno == EINTR)
-            rc = wait_for(fd, POLLOUT, deadline_ms, e);
+            rc = wait_for(w, fd, POLLOUT, e);
         else
             rc = err_set(e, ERR_IO, "%s", strerror(errno));
         int failure = 0;
@@ -101,17 +116,16 @@ static int connect_to(const struct sockaddr *address, socklen_t len, uint64_t de
     return rc;
 }
 
-int client_connect(const char *host, const char *port, uint32_t timeout_ms, struct err *e)
+static int connect_host(const char *host, const char *port, struct client_wait *w, struct err *e)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
     int failure = getaddrinfo(host, port, &hints, &found);
     if (failure != 0)
         return err_set(e, failure == EAI_SERVICE ? ERR_BADARG : ERR_IO, "%s",
                        failure == EAI_SERVICE ? "the port should be a number up to 65535" : gai_strerror(failure));
-    uint64_t deadline_ms = clock_mono_ms() + timeout_ms;
     int rc = ERR_IO;
     for (struct addrinfo *at = found; at != NULL && rc < 0; at = at->ai_next)
-        rc = connect_to(at->ai_addr, at->ai_addrlen, deadline_ms, e);
+        rc = connect_to(at->ai_addr, at->ai_addrlen, w, e);
     freeaddrinfo(found);
     int one = 1;
     if (rc >= 0)
@@ -119,21 +133,27 @@ int client_connect(const char *host, const char *port, uint32_t timeout_ms, stru
     return rc;
 }
 
-static int connect_unix(const char *path, uint32_t timeout_ms, struct err *e)
+int client_connect(const char *host, const char *port, uint32_t timeout_ms, struct err *e)
+{
+    struct client_wait w = {.deadline_ms = clock_mono_ms() + timeout_ms, .hurry_fd = -1};
+    return connect_host(host, port, &w, e);
+}
+
+static int connect_unix(const char *path, struct client_wait *w, struct err *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path))
         return err_set(e, ERR_BADARG, "the path of a Unix socket has 1 to %zu bytes", sizeof(address.sun_path) - 1);
     strcpy(address.sun_path, path);
-    return connect_to((const struct sockaddr *)&address, sizeof(address), clock_mono_ms() + timeout_ms, e);
+    return connect_to((const struct sockaddr *)&address, sizeof(address), w, e);
 }
 
 /* "host:port", "[v6]:port", "host", "v6" */
-static int connect_server(const char *server, uint32_t timeout_ms, struct err *e)
+static int connect_server(const char *server, struct client_wait *w, struct err *e)
 {
     char host[NI_MAXHOST];
     if (strncmp(server, "unix:", 5) == 0)
-        return connect_unix(server + 5, timeout_ms, e);
+        return connect_unix(server + 5, w, e);
     const char *port = CLIENT_DEFAULT_PORT, *begin = server, *end = server + strlen(server);
     const char *colon = strrchr(server, ':');
     if (server[0] == '[') {
@@ -152,7 +172,7 @@ static int connect_server(const char *server, uint32_t timeout_ms, struct err *e
         return err_set(e, ERR_BADARG, "should be host:port, [v6]:port or unix:/path");
     memcpy(host, begin, len);
     host[len] = '\0';
-    return client_connect(host, port, timeout_ms, e);
+    return connect_host(host, port, w, e);
 }
 
 /* ── the life of a connection ── */
@@ -161,7 +181,7 @@ void client_init(struct client *c, const struct client_options *options)
 {
     c->fd = -1;
     c->options = options;
-    c->deadline_ms = UINT64_MAX;
+    c->wait = (struct client_wait){.deadline_ms = UINT64_MAX, .hurry_fd = -1};
 }
 
 void client_close(struct client *c)
@@ -204,7 +224,8 @@ int client_open(struct client *c, struct err *e)
 {
     struct err why = {.code = 0};
     client_close(c);
-    int fd = connect_server(c->options->server, c->options->timeout_ms, &why);
+    c->wait = wait_begin(c->options);
+    int fd = connect_server(c->options->server, &c->wait, &why);
     if (fd < 0)
         return err_set(e, fd, fd == ERR_BADARG ? "the server \"%s\": %s" : "cannot reach rollcalld at %s: %s",
                        c->options->server, why.text);
@@ -230,7 +251,7 @@ int client_call(struct client *c, const char *const *words, size_t n, struct rep
     buf_printf(&request, "*%zu\r\n", n);
     for (size_t i = 0; i < n; i++)
         buf_printf(&request, "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
-    c->deadline_ms = clock_mono_ms() + c->options->timeout_ms;
+    c->wait = wait_begin(c->options);
     int rc = request.failed ? err_set(&why, ERR_NOMEM, "out of memory") : send_all(c, &request, &why);
     if (rc == 0)
         rc = reply_read(&c->source, out, &why);
@@ -241,7 +262,7 @@ int client_call(struct client *c, const char *const *words, size_t n, struct rep
 int client_next(struct client *c, struct reply *out, struct err *e)
 {
     struct err why = {.code = 0};
-    c->deadline_ms = UINT64_MAX;
+    c->wait = (struct client_wait){.deadline_ms = UINT64_MAX, .hurry_fd = -1};
     int rc = reply_read(&c->source, out, &why);
     return rc == 0 ? 0 : call_failed(c, rc, &why, e);
 }

@@ -11,17 +11,25 @@
 #define CLIENT_DEFAULT_SERVER "127.0.0.1:5380"
 #define CLIENT_DEFAULT_PORT   "5380"
 #define CLIENT_WORDS_MAX      4096
+#define CLIENT_HURRY_MS       250 /* enough for a server that lives; one that does not keeps nobody */
 
 struct client_options {
     const char *server;        /* host:port, [v6]:port, host, or unix:/path; borrowed */
     const char *password_file; /* NULL: none; borrowed */
     uint32_t timeout_ms;       /* for connecting, and for each reply */
+    int hurry_fd;              /* once this is readable, waits end within CLIENT_HURRY_MS; -1: none */
+};
+
+/* How long a request may wait; both may change while it does. */
+struct client_wait {
+    uint64_t deadline_ms; /* UINT64_MAX: none */
+    int hurry_fd;         /* -1: none, or we hurry already */
 };
 
 struct client {
     int fd; /* -1: not connected */
     const struct client_options *options;
-    uint64_t deadline_ms; /* of the request under way; UINT64_MAX: none */
+    struct client_wait wait; /* of the request under way */
     struct reply_source source;
 };
 

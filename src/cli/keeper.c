@@ -18,13 +18,21 @@
 
 #define BACKOFF_MIN_MS     100
 #define BACKOFF_MAX_MS     5000
+#define FAREWELL_MS        1000  /* for a last word: who has no answer by then leaves it to the lease */
 #define PERMANENT_RENEW_MS 10000 /* a permanent instance is registered again, in case the server has forgotten it */
 
-void keeper_init(struct keeper *k, struct cli *cli, const struct registration *r)
+void keeper_init(struct keeper *k, struct cli *cli, const struct registration *r, FILE *tell)
 {
-    *k = (struct keeper){.cli = cli, .registration = r, .backoff_ms = BACKOFF_MIN_MS, .next_ms = clock_mono_ms()};
+    *k = (struct keeper){
+        .cli = cli,
+        .registration = r,
+        .tell = tell,
+        .options = cli->client,
+        .backoff_ms = BACKOFF_MIN_MS,
+        .next_ms = clock_mono_ms(),
+    };
     k->rng.state = clock_wall_us() ^ ((uint64_t)getpid() << 40);
-    client_init(&k->client, &cli->client);
+    client_init(&k->client, &k->options);
 }
 
 static void retry_later(struct keeper *k)
@@ -70,7 +78,7 @@ static void say_registered(const struct keeper *k, int64_t lease_s, int64_t revi
         screen_text(&out, k->id);
         buf_printf(&out, lease_s > 0 ? ", lease %llds\n" : ", permanent\n", (long long)lease_s);
     }
-    (void)screen_print(&out);
+    (void)screen_print_to(k->tell, &out);
     buf_fini(&out);
 }
 
@@ -150,6 +158,8 @@ int keeper_end(struct keeper *k)
     struct err e = {.code = 0};
     int status = CLI_OK;
     const char *const words[] = {"DEREGISTER", k->registration->service, k->id};
+    if (k->options.timeout_ms > FAREWELL_MS)
+        k->options.timeout_ms = FAREWELL_MS;
     if (k->was_registered) {
         if (k->client.fd < 0 && client_open(&k->client, &e) != 0)
             status = cli_fail_err(&e);

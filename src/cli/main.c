@@ -49,6 +49,7 @@ int main(int argc, char **argv)
         .client.server = server != NULL && server[0] != '\0' ? server : CLIENT_DEFAULT_SERVER,
         .client.password_file = password_file != NULL && password_file[0] != '\0' ? password_file : NULL,
         .client.timeout_ms = CLI_TIMEOUT_MS,
+        .client.hurry_fd = -1,
     };
     int status = run(&cli, argc, argv);
     if (fflush(stdout) != 0 && status == CLI_OK)

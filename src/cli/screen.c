@@ -1,6 +1,7 @@
 /* Aligned columns and colours; see screen.h. */
 #include "cli/screen.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #define YELLOW "\x1b[33m"
 #define RED    "\x1b[31m"
 #define CYAN   "\x1b[36m"
+
+#define SCREEN_ADDRESS_MAX 64
 
 bool screen_has_color(void)
 {
@@ -46,6 +49,22 @@ void screen_text(struct buf *out, const char *text)
         else
             buf_append(out, at, len);
         at += len == 0 ? 1 : len;
+    }
+}
+
+void screen_endpoint(struct buf *out, const char *address, int64_t port)
+{
+    char one[SCREEN_ADDRESS_MAX];
+    for (const char *at = address, *end;; at = end + 1) {
+        end = at + strcspn(at, ",");
+        snprintf(one, sizeof(one), "%.*s", (int)(end - at), at);
+        bool is_v6 = strchr(one, ':') != NULL;
+        buf_puts(out, is_v6 ? "[" : "");
+        screen_text(out, one);
+        buf_printf(out, is_v6 ? "]:%" PRId64 : ":%" PRId64, port);
+        if (*end == '\0')
+            return;
+        buf_putc(out, ',');
     }
 }
 
@@ -127,7 +146,12 @@ void screen_table_write(const struct screen_table *t, struct buf *out)
     }
 }
 
+bool screen_print_to(FILE *to, const struct buf *text)
+{
+    return !text->failed && fwrite(text->data, 1, text->len, to) == text->len && fflush(to) == 0;
+}
+
 bool screen_print(const struct buf *text)
 {
-    return !text->failed && fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
+    return screen_print_to(stdout, text);
 }

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 
@@ -18,6 +20,8 @@ const char *screen_color(const char *word);
 
 /* Appends `text` with control bytes as '?'; text that is not UTF-8 likewise. */
 void screen_text(struct buf *out, const char *text);
+/* "10.0.0.5:80", "[2001:db8::1]:80", of an address with both, as the protocol has it, "10.0.0.5:80,[2001:db8::1]:80". */
+void screen_endpoint(struct buf *out, const char *address, int64_t port);
 /* Characters it takes on the screen, one for each of UTF-8. */
 size_t screen_width(const char *text);
 
@@ -38,5 +42,6 @@ void screen_cell_number(struct screen_table *t, long long n);
 void screen_table_write(const struct screen_table *t, struct buf *out);
 /* To stdout; false if that failed. */
 bool screen_print(const struct buf *text);
+bool screen_print_to(FILE *to, const struct buf *text);
 
 #endif

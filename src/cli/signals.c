@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -20,10 +21,11 @@ static sigset_t ours(void)
     return set;
 }
 
-void signals_block(void)
+int signals_block(void)
 {
     sigset_t set = ours();
     sigprocmask(SIG_BLOCK, &set, &before);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK); /* only ever polled: signals_wait takes them */
 }
 
 const sigset_t *signals_before(void)

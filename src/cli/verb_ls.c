@@ -61,9 +61,7 @@ static void write_services(const struct reply *list, struct buf *out)
 
 static void write_endpoint(const struct reply *i, struct buf *out)
 {
-    const char *address = reply_field_text(i, "address", "?");
-    bool is_bare_v6 = strchr(address, ':') != NULL && strchr(address, ',') == NULL;
-    buf_printf(out, is_bare_v6 ? "[%s]:%lld" : "%s:%lld", address, (long long)reply_field_number(i, "port", 0));
+    screen_endpoint(out, reply_field_text(i, "address", "?"), reply_field_number(i, "port", 0));
 }
 
 static void write_left(const struct reply *i, struct buf *out)
@@ -163,7 +161,7 @@ int verb_ls(struct cli *cli, struct args *a)
     if (cli->is_json)
         write_json(&r, &out);
     else if (r.n == 0)
-        fprintf(stderr, is_one ? "no instances\n" : "no services\n");
+        fprintf(stderr, is_one ? "no instances of %s\n" : "no services\n", is_one ? a->words[0] : "");
     else if (is_one)
         write_instances(&r, &out);
     else

@@ -26,10 +26,8 @@ static void write_pick(const struct cli *cli, const struct reply *r, struct buf 
         buf_puts(out, "}\n");
         return;
     }
-    bool is_v6 = strchr(address, ':') != NULL;
-    buf_puts(out, is_v6 ? "[" : "");
-    screen_text(out, address);
-    buf_printf(out, is_v6 ? "]:%lld\n" : ":%lld\n", (long long)r->items[1].number);
+    screen_endpoint(out, address, r->items[1].number);
+    buf_putc(out, '\n');
 }
 
 int verb_pick(struct cli *cli, struct args *a)

@@ -20,8 +20,8 @@ static int keep(struct cli *cli, const struct registration *r)
 {
     struct keeper k;
     int status = CLI_OK, number = 0;
-    signals_block();
-    keeper_init(&k, cli, r);
+    cli->client.hurry_fd = signals_block();
+    keeper_init(&k, cli, r, stdout);
     while (number != SIGTERM && number != SIGINT && number != SIGHUP && number != SIGQUIT) {
         status = keeper_step(&k);
         if (status != CLI_OK)

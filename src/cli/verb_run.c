@@ -225,12 +225,12 @@ int verb_run(struct cli *cli, struct args *a)
     if (status != CLI_OK)
         return status;
     a->words[a->n_words] = NULL; /* argv has room: the options stood before the words */
-    signals_block();
+    cli->client.hurry_fd = signals_block();
     status = child_start(&r.child, a->words);
     if (status != CLI_OK)
         return status;
     find_own_address(&r);
-    keeper_init(&r.keeper, cli, &r.registration);
+    keeper_init(&r.keeper, cli, &r.registration, stderr); /* stdout is the program's */
     status = wait_for_port(&r);
     if (status == CLI_OK)
         status = keep(&r);

@@ -39,7 +39,7 @@ enum { AT_TYPE, AT_REVISION, AT_KIND, AT_SERVICE, AT_ID, AT_OLD, AT_NEW, AT_ADDR
 static void write_json(const struct reply *f, struct buf *out)
 {
     static const char *const names[FRAME_FIELDS] = {
-        NULL, "revision", "event", "service", "id", "old", "new", "address", "port", "time_us",
+        NULL, "revision", "kind", "service", "id", "old", "new", "address", "port", "time_us",
     };
     buf_putc(out, '{');
     for (size_t i = AT_REVISION; i < FRAME_FIELDS; i++) {
@@ -66,15 +66,14 @@ static void write_text(const struct reply *f, struct buf *out)
     struct tm parts;
     localtime_r(&seconds, &parts);
     strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-    const char *old = f->items[AT_OLD].text, *new = f->items[AT_NEW].text, *address = f->items[AT_ADDRESS].text;
-    bool is_bare_v6 = strchr(address, ':') != NULL && strchr(address, ',') == NULL;
+    const char *old = f->items[AT_OLD].text, *new = f->items[AT_NEW].text;
     buf_printf(out, "%s  %-12s  ", clock, f->items[AT_KIND].text);
     screen_text(out, f->items[AT_SERVICE].text);
     buf_putc(out, ' ');
     screen_text(out, f->items[AT_ID].text);
-    buf_puts(out, is_bare_v6 ? "  [" : "  ");
-    screen_text(out, address);
-    buf_printf(out, is_bare_v6 ? "]:%lld  " : ":%lld  ", (long long)f->items[AT_PORT].number);
+    buf_puts(out, "  ");
+    screen_endpoint(out, f->items[AT_ADDRESS].text, f->items[AT_PORT].number);
+    buf_puts(out, "  ");
     if (strcmp(old, "none") != 0 && strcmp(old, new) != 0) {
         write_state(old, has_color, out);
         buf_puts(out, " -> ");

@@ -58,6 +58,15 @@ def test_keep_waits_for_a_server_that_is_not_there_yet(server):
         assert cli.stderr().count("trying again") == 1
 
 
+def test_keep_ends_at_once_though_the_server_hangs(server):
+    s = server()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with CliProcess(s, "register", "--keep", "--timeout", "1m", "web", "10.0.0.1", "80",
+                        registry=f"127.0.0.1:{silent.getsockname()[1]}") as cli:
+            silent.accept()[0].recv(1)
+            assert cli.end(signal.SIGTERM, deadline=3) == 0
+
+
 def test_keep_gives_up_when_it_is_refused(server):
     s = server()
     with CliProcess(s, "register", "--keep", "web", "nowhere", "80") as cli:
@@ -83,12 +92,14 @@ def test_watch_shows_what_is_there_and_what_changes(server):
         assert "starting -> passing" in text.wait_line("state")
         s.call("REGISTER", "api", "2001:db8::1", 80)
         assert "[2001:db8::1]:80  passing" in text.wait_line("registered")
+        s.call("REGISTER", "both", "10.0.0.1,2001:db8::1", 80)
+        assert " 10.0.0.1:80,[2001:db8::1]:80  passing" in text.wait_line("registered", count=2)
         s.call("DEREGISTER", "web", "10-0-0-1-80")
         assert text.wait_line("deregistered").endswith("passing -> gone")
         last = json.loads(lines.wait_line("deregistered"))
         assert last["service"] == "web" and last["old"] == "passing" and last["port"] == 80
         events = [json.loads(line) for line in lines.lines()]
-        assert [e["event"] for e in events] == ["present", "state", "deregistered"]
+        assert [e["kind"] for e in events] == ["present", "state", "deregistered"]
         assert [e["revision"] for e in events] == sorted(e["revision"] for e in events)
 
 

@@ -98,7 +98,7 @@ def test_ls_is_aligned_and_names_what_is_not_well(server):
         "10-0-0-2-8080  critical  ttl 1h  no?[31m disk\n")
     services = json.loads(s.cli("ls", "--json").stdout)
     assert [x["name"] for x in services] == ["api", "user_service"] and services[1]["critical"] == 1
-    assert s.cli("ls", "nobody").stderr == "no instances\n"
+    assert s.cli("ls", "nobody").stderr == "no instances of nobody\n"
 
 
 def test_ls_of_thousands(server):

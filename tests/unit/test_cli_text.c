@@ -56,6 +56,23 @@ static void nothing_from_the_network_steers_the_terminal(void **state)
     buf_fini(&out);
 }
 
+static void assert_endpoint(const char *address, const char *wanted)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    screen_endpoint(&out, address, 80);
+    assert_string_equal(buf_cstr(&out), wanted);
+    buf_fini(&out);
+}
+
+static void each_address_has_its_port(void **state)
+{
+    assert_endpoint("10.0.0.5", "10.0.0.5:80");
+    assert_endpoint("2001:db8::1", "[2001:db8::1]:80");
+    assert_endpoint("10.0.0.5,2001:db8::1", "10.0.0.5:80,[2001:db8::1]:80");
+    assert_endpoint("", ":80");
+}
+
 /* ── JSON ── */
 
 struct text {
@@ -181,6 +198,7 @@ int main(void)
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(states_have_colours_that_take_no_width),
         cmocka_unit_test(nothing_from_the_network_steers_the_terminal),
+        cmocka_unit_test(each_address_has_its_port),
         cmocka_unit_test(fields_become_an_object),
         cmocka_unit_test(options_stand_anywhere),
         cmocka_unit_test(wrong_options_fail),
