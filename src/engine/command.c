@@ -20,7 +20,8 @@
 
 /* RENEW first: it is what a busy server hears, and the table is searched from the top. */
 static const struct command table[] = {
-    {"RENEW", 3, 3, 0, "<service> <id>", "renews a lease; answers its seconds, -NOLEASE if there is none", command_renew},
+    {"RENEW", 3, 3, 0, "<service> <id>", "renews a lease; answers its seconds, -NOLEASE if there is none",
+     command_renew},
     {"REGISTER", 4, ANY_NUMBER, 0,
      "<service> <address> <port> [ID id] [TTL duration] [WEIGHT n] [PRIORITY n] [TAG t]... [META k v]... "
      "[PORT name number[/udp]]... [CHECK spec]... [SESSION]",
@@ -29,8 +30,8 @@ static const struct command table[] = {
      "removes an instance; HOLD keeps the id from registering again meanwhile", command_deregister},
     {"DRAIN", 3, 4, 0, "<service> <id> [OFF]",
      "takes an instance out of the answers; answers the seconds until it is safe to stop", command_drain},
-    {"REPORT", 4, 5, 0, "<service> <id> PASSING|WARNING|CRITICAL [note]", "the heartbeat of a ttl check; decides at once",
-     command_report},
+    {"REPORT", 4, 5, 0, "<service> <id> PASSING|WARNING|CRITICAL [note]",
+     "the heartbeat of a ttl check; decides at once", command_report},
     {"PICK", 2, 6, COMMAND_READS, "<service> [TAG t] [PORT name]",
      "one instance, balanced as DNS would: its address, port and id", command_pick},
     {"LIST", 1, 3, COMMAND_READS, "[<service>] [CONSISTENT]", "the services, or the instances of one", command_list},
@@ -49,14 +50,15 @@ static const struct command table[] = {
     {"INFO", 1, 2, COMMAND_READS, "[section]", "figures, as key:value text", command_info_verb},
     {"HELP", 1, 2, 0, "[verb]", "the verbs, or the usage of one", command_help},
     {"QUIT", 1, 1, COMMAND_OPEN, "", "ends the connection", command_quit},
-    {"ECHO", 2, 2, COMMAND_QUIET, "message", "answers the message; redis-cli --pipe finds its end by it", command_echo},
+    {"ECHO", 2, 2, COMMAND_QUIET | COMMAND_BINARY, "message",
+     "answers the message; redis-cli --pipe finds its end by it", command_echo},
     {"RESET", 1, 1, COMMAND_OPEN | COMMAND_QUIET, "", "makes the connection as new", command_reset},
-    {"CLIENT", 2, ANY_NUMBER, COMMAND_QUIET, "ID|GETNAME|SETNAME name|SETINFO key value", "the connection's name and number",
-     command_client_verb},
+    {"CLIENT", 2, ANY_NUMBER, COMMAND_QUIET, "ID|GETNAME|SETNAME name|SETINFO key value",
+     "the connection's name and number", command_client_verb},
     {"SELECT", 2, 2, COMMAND_QUIET, "0", "there is one database", command_select},
     {"CONFIG", 2, ANY_NUMBER, COMMAND_QUIET, "GET pattern", "what Redis tools ask before they start", command_config},
-    {"COMMAND", 1, ANY_NUMBER, COMMAND_QUIET, "[COUNT|LIST|INFO [verb ...]|DOCS [verb ...]]", "this table, for Redis clients",
-     command_command},
+    {"COMMAND", 1, ANY_NUMBER, COMMAND_QUIET, "[COUNT|LIST|INFO [verb ...]|DOCS [verb ...]]",
+     "this table, for Redis clients", command_command},
 };
 #define TABLE_LEN (sizeof(table) / sizeof(table[0]))
 
@@ -79,6 +81,11 @@ const struct command *command_find(const struct resp_arg *verb)
             return &table[i];
     }
     return NULL;
+}
+
+bool command_takes_text(const struct command *cmd)
+{
+    return cmd == NULL || (cmd->flags & COMMAND_BINARY) == 0;
 }
 
 bool command_number(const struct resp_arg *a, uint64_t *out)

@@ -60,9 +60,10 @@ void command_client_init(struct command_client *c, uint64_t id);
 void command_client_fini(struct command_client *c);
 
 enum command_flag {
-    COMMAND_READS = 1 << 0, /* waits until earlier writes of the connection are answered */
-    COMMAND_OPEN = 1 << 1,  /* allowed before AUTH */
-    COMMAND_QUIET = 1 << 2, /* from Redis clients; not in HELP's list */
+    COMMAND_READS = 1 << 0,  /* waits until earlier writes of the connection are answered */
+    COMMAND_OPEN = 1 << 1,   /* allowed before AUTH */
+    COMMAND_QUIET = 1 << 2,  /* from Redis clients; not in HELP's list */
+    COMMAND_BINARY = 1 << 3, /* its words may hold any byte */
 };
 
 struct command_call {
@@ -93,6 +94,9 @@ struct command {
 const struct command *command_table(size_t *n);
 /* In any case; NULL if there is none. */
 const struct command *command_find(const struct resp_arg *verb);
+
+/* Whether a NUL byte in a word is refused; also of an unknown verb (NULL). */
+bool command_takes_text(const struct command *cmd);
 
 /* Runs `cmd` (NULL: an unknown verb), argc >= 1. An error is a reply like any other. */
 enum command_outcome command_run(const struct command *cmd, struct command_call *call);

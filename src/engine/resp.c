@@ -235,11 +235,11 @@ int resp_parse(struct resp_progress *p, char *data, size_t len, size_t max, stru
     return r;
 }
 
-int resp_terminate(struct resp_request *rq, struct err *e)
+int resp_terminate(struct resp_request *rq, bool is_text, struct err *e)
 {
     for (size_t i = 0; i < rq->n; i++) {
         struct resp_arg *a = &rq->args[i];
-        if (memchr(a->text, '\0', a->len) != NULL)
+        if (is_text && memchr(a->text, '\0', a->len) != NULL)
             return err_set(e, ERR_BADARG, "word %zu holds a NUL byte; text is wanted", i + 1);
         a->text[a->len] = '\0';
     }

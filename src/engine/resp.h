@@ -49,8 +49,8 @@ void resp_request_fini(struct resp_request *rq);
 int resp_parse(struct resp_progress *p, char *data, size_t len, size_t max, struct resp_request *rq,
                struct err *e) MUST_CHECK;
 
-/* Ends each word by a NUL, over the CR that followed it. ERR_BADARG if a word holds a NUL itself. The request cannot be read
- * a second time after it. */
-int resp_terminate(struct resp_request *rq, struct err *e) MUST_CHECK;
+/* Ends each word by a NUL, over the CR that followed it. ERR_BADARG if `is_text` and a word holds a NUL itself. The
+ * request cannot be read a second time after it. */
+int resp_terminate(struct resp_request *rq, bool is_text, struct err *e) MUST_CHECK;
 
 #endif

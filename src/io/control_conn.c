@@ -267,7 +267,7 @@ static size_t run_requests(struct conn *c, char *data, size_t len)
                 c->is_waiting = c->waits_for_replies = true;
                 return at;
             }
-            r = resp_terminate(rq, &e);
+            r = resp_terminate(rq, command_takes_text(cmd), &e);
             if (r == 0)
                 run_request(c, cmd, rq);
         }

@@ -214,7 +214,7 @@ static bool step(struct protocol_world *w)
         cmd = command_find(&w->request.args[0]);
         if (reply_fifo_len(&w->owed) == REPLY_FIFO_MAX || (cmd != NULL && (cmd->flags & COMMAND_READS) != 0))
             core_turn(w->core, &w->time);
-        r = resp_terminate(&w->request, &e);
+        r = resp_terminate(&w->request, command_takes_text(cmd), &e);
         if (r == 0)
             run(w, cmd);
     }

@@ -53,6 +53,12 @@ def test_redis_cli_pipes_a_file(server):
     assert s.redis().info("registry")["instances"] == 2000
 
 
+def test_echo_gives_any_bytes_back(server):
+    """redis-cli --pipe ends with an ECHO of twenty random bytes; one run in thirteen has a NUL among them."""
+    s = server()
+    assert s.redis(decode_responses=False).execute_command("ECHO", bytes(range(256))) == bytes(range(256))
+
+
 def test_redis_cli_subscribes(server):
     s = server()
     cli = subprocess.Popen(["redis-cli", "-h", s.registry_host, "-p", str(s.registry_port), "SUBSCRIBE", "web"],

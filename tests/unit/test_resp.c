@@ -78,7 +78,7 @@ static void read_stream(const char *data, size_t len, size_t split, size_t step,
         if (r == ERR_MORE)
             break;
         if (r == 0)
-            r = resp_terminate(&rq, &e);
+            r = resp_terminate(&rq, true, &e);
         for (size_t i = 0; r == 0 && i < rq.n; i++) {
             note(trace, i > 0 ? "|" : "");
             show(trace, rq.args[i].text, rq.args[i].len);
