@@ -84,7 +84,12 @@ int names_load(const struct config *c, struct names *out, struct err *e)
             return rc;
         }
     }
-    return 0;
+    int rc = zone_check_between((const struct zone *const *)out->zones, (const char *const *)c->dns.zone_files,
+                                c->dns.n_domains, e);
+    if (rc != 0) {
+        names_fini(out);
+    }
+    return rc;
 }
 
 void names_fini(struct names *n)

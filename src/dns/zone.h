@@ -17,6 +17,7 @@ struct zone_rrset {
     struct dns_name owner; /* case as written; compare through dns_name_fold_exact */
     uint16_t type;
     uint32_t ttl;          /* of the set: the smallest of its records */
+    size_t line;           /* of its first record in the file */
     size_t n;
     struct zone_rdata *rdata;
 };
@@ -37,6 +38,10 @@ int zone_load(const char *path, const struct dns_name *apex, uint32_t default_tt
 int zone_parse(const char *text, size_t len, const char *label, const struct dns_name *apex, uint32_t default_ttl,
                struct zone **out, struct err *e) MUST_CHECK;
 void zone_free(struct zone *z); /* NULL is allowed */
+/* CNAMEs that lead from one domain's file into another's: refused like those inside one file when they lead back or over
+ * more than 8 links. `zones` may hold NULL (a domain without a file); labels[i] is told for zones[i]. */
+int zone_check_between(const struct zone *const *zones, const char *const *labels, size_t n,
+                       struct err *e) MUST_CHECK;
 const struct zone_rrset *zone_find(const struct zone *z, const struct dns_name *owner_exact, uint16_t type);
 
 #endif

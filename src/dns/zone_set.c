@@ -196,6 +196,7 @@ static void fill_sets(struct zone_store *s, const struct zone_records *r)
             .owner = r->items[from].owner,
             .type = r->items[from].type,
             .ttl = r->items[from].ttl_s,
+            .line = r->items[from].line,
             .n = end - from,
             .rdata = s->rdata + from,
         };
@@ -226,38 +227,43 @@ static struct zone_store *store_new(struct zone_records *r, const struct dns_nam
     return s;
 }
 
-/* The CNAME set that `set` points to inside the zone, or NULL. */
-static const struct zone_rrset *next_link(const struct zone *z, const struct zone_rrset *set)
+/* The CNAME set that `set` points to inside the zones, or NULL. */
+static const struct zone_rrset *next_link(const struct zone *const *zones, size_t n, const struct zone_rrset *set)
 {
     struct dns_name target = {.len = (uint8_t)set->rdata[0].len};
     memcpy(target.wire, set->rdata[0].wire, target.len);
-    return zone_find(z, &target, DNS_CNAME);
+    const struct zone_rrset *next = NULL;
+    for (size_t i = 0; i < n && next == NULL; i++)
+        next = zones[i] != NULL ? zone_find(zones[i], &target, DNS_CNAME) : NULL;
+    return next;
 }
 
-static size_t line_of(const struct zone_records *r, const struct zone_rrset *set)
+static int check_chain(const struct zone *const *zones, size_t n, const struct zone_rrset *first, const char *label,
+                       struct err *e)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (r->items[i].type == set->type && compare_owners(&r->items[i].owner, &set->owner) == 0)
-            return r->items[i].line;
+    char text[DNS_NAME_TEXT_MAX];
+    const struct zone_rrset *at = first;
+    for (size_t links = 1; (at = next_link(zones, n, at)) != NULL; links++) {
+        dns_name_text(first->owner.wire, text);
+        if (at == first)
+            return zone_refuse(e, label, first->line, "the CNAME of '%.80s' leads back to itself", text);
+        if (links == CNAME_LINKS_MAX)
+            return zone_refuse(e, label, first->line,
+                               "the CNAME of '%.80s' leads over more than %d links or into a loop; point it at the "
+                               "last name",
+                               text, CNAME_LINKS_MAX);
+    }
     return 0;
 }
 
-static int check_chains(const struct zone *z, const struct zone_records *r, const char *label, struct err *e)
+int zone_check_between(const struct zone *const *zones, const char *const *labels, size_t n, struct err *e)
 {
-    for (size_t i = 0; i < z->n; i++) {
-        const struct zone_rrset *first = &z->rrsets[i], *at = first;
-        if (first->type != DNS_CNAME)
-            continue;
-        char text[DNS_NAME_TEXT_MAX];
-        for (size_t links = 1; (at = next_link(z, at)) != NULL; links++) {
-            dns_name_text(first->owner.wire, text);
-            if (at == first)
-                return zone_refuse(e, label, line_of(r, first), "the CNAME of '%.80s' leads back to itself", text);
-            if (links == CNAME_LINKS_MAX)
-                return zone_refuse(e, label, line_of(r, first),
-                                   "the CNAME of '%.80s' leads over more than %d links or into a loop; point it at the "
-                                   "last name",
-                                   text, CNAME_LINKS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; zones[i] != NULL && k < zones[i]->n; k++) {
+            const struct zone_rrset *set = &zones[i]->rrsets[k];
+            int rc = set->type == DNS_CNAME ? check_chain(zones, n, set, labels[i], e) : 0;
+            if (rc != 0)
+                return rc;
         }
     }
     return 0;
@@ -276,7 +282,7 @@ int zone_records_build(struct zone_records *r, const struct dns_name *apex, cons
     struct zone_store *s = store_new(r, apex);
     if (s == NULL)
         return err_set(e, ERR_NOMEM, "%.80s: %s", label, err_meaning(ERR_NOMEM));
-    rc = check_chains(&s->zone, r, label, e);
+    rc = zone_check_between(&(const struct zone *){&s->zone}, &label, 1, e);
     if (rc != 0) {
         zone_free(&s->zone);
         return rc;

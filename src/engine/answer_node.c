@@ -1,8 +1,8 @@
 /* The answer of a name: its records of the type asked for, the chain of CNAMEs that leads to them, or the proof that
  * there are none.
  *
- * A chain is followed as long as it stays inside the domains (RFC 1034 section 4.3.2), at most CHAIN_LINKS links: zone
- * files are checked for loops when they are loaded, but a chain may lead from one domain's file to another's and back.
+ * A chain is followed as long as it stays inside the domains (RFC 1034 section 4.3.2), at most CHAIN_LINKS links, each
+ * given once. Zone files with loops and longer chains are refused when they are loaded; this code does not rely on it.
  * What was collected until then is answered; the resolver goes on or gives up. */
 #include "engine/reply.h"
 

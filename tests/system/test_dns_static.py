@@ -102,3 +102,10 @@ def test_a_static_name_wins(world):
 def test_a_bad_zone_file_is_named_with_its_line(server):
     with pytest.raises(rollcall_server.ServerError, match=r"zone:2"):
         server(files={"zone": "$TTL 60\n*.x A 192.0.2.1\n"}, options={"dns.zone_file": "{folder}/zone"})
+
+
+def test_a_loop_over_two_files_is_refused(server):
+    files = {"one": "a A 10.0.0.1\nround CNAME round.corp.example.\n", "two": "round CNAME round.service.local.\n"}
+    with pytest.raises(rollcall_server.ServerError, match="one:2: the CNAME of 'round.service.local.' leads back to itself"):
+        server(files=files, options={"dns.domain": "service.local, corp.example",
+                                     "dns.zone_file": "{folder}/one, {folder}/two"})

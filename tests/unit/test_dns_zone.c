@@ -198,6 +198,23 @@ static void test_cname_chains(void **state)
     zone_free(z);
 }
 
+static void test_chains_between_files(void **state)
+{
+    struct dns_name apex = name_of("corp.example");
+    struct err e = {.text = ""};
+    static const char other_text[] = "b 60 CNAME c.service.local.\nback CNAME x.service.local.\n";
+    struct zone *first = zone_of("web A 10.0.0.1\na CNAME b.corp.example.\nc CNAME web\n"), *other = NULL;
+    assert_int_equal(zone_parse(other_text, strlen(other_text), "o", &apex, 300, &other, &e), 0);
+    static const char *const labels[] = {"z", "none", "o"};
+    assert_int_equal(zone_check_between((const struct zone *[]){first, NULL, other}, labels, 3, &e), 0);
+    zone_free(first);
+    first = zone_of("web A 10.0.0.1\nX CNAME back.Corp.example.\n");
+    assert_int_equal(zone_check_between((const struct zone *[]){first, NULL, other}, labels, 3, &e), ERR_FORMAT);
+    assert_string_equal(e.text, "z:2: the CNAME of 'X.service.local.' leads back to itself");
+    zone_free(first);
+    zone_free(other);
+}
+
 static void test_refusals(void **state)
 {
     static const struct {
@@ -435,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_duplicates_fold),
         cmocka_unit_test(test_apex_is_compared_without_case),
         cmocka_unit_test(test_cname_chains),
+        cmocka_unit_test(test_chains_between_files),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_long_names_and_labels_in_errors),
         cmocka_unit_test(test_the_longest_record),
