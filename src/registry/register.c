@@ -231,8 +231,7 @@ static void reply_registered(struct registry *r, const struct op *op, struct eff
 static void renew_same(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    if (op->session != NULL)
-        session_tie(r, e, op->session);
+    session_tie(r, e, op->session);
     lease_renew(r, e, is_closed(op->session), now_ms, out);
     r->counts.renews++;
     reply_registered(r, op, out);
