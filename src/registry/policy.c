@@ -60,14 +60,36 @@ struct reload {
     struct description *default_check;
 };
 
-static const struct service_section *section_of(const struct service_section *sections, size_t n,
-                                                const struct service *s)
-{
+/* The sections by folded name: a reload asks for the one of each service. */
+struct section_ref {
     char folded[FOLDED_MAX];
-    for (size_t i = 0; i < n; i++)
-        if (fold_name(sections[i].name, folded) > 0 && strcmp(folded, s->folded) == 0)
-            return &sections[i];
-    return NULL;
+    const struct service_section *section;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct section_ref *x = a, *y = b;
+    return strcmp(x->folded, y->folded);
+}
+
+static int name_to_ref(const void *key, const void *ref)
+{
+    const struct section_ref *x = ref;
+    return strcmp(key, x->folded);
+}
+
+static int sort_sections(const struct service_section *sections, size_t n, struct section_ref **out)
+{
+    struct section_ref *refs = calloc(n + 1, sizeof(*refs));
+    if (refs == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        (void)fold_name(sections[i].name, refs[i].folded); /* a name that is too long is found to be wrong later */
+        refs[i].section = &sections[i];
+    }
+    qsort(refs, n, sizeof(*refs), by_name);
+    *out = refs;
+    return 0;
 }
 
 static bool uses_service_check(const struct entry *e)
@@ -126,15 +148,20 @@ static void plan_drop(struct registry *r, struct reload *plan)
 static int plan_make(struct registry *r, const struct service_policy *defaults, const struct service_section *sections,
                      size_t n, struct reload *plan)
 {
+    struct section_ref *refs;
+    int rc = sort_sections(sections, n, &refs);
+    if (rc != 0)
+        return rc;
     plan->plans = calloc(r->services.len + n + 1, sizeof(*plan->plans));
-    if (plan->plans == NULL)
-        return ERR_NOMEM;
-    int rc = defaults->check != NULL ? check_block_new(defaults->check, &plan->default_check) : 0;
+    rc = plan->plans == NULL ? ERR_NOMEM : 0;
+    if (rc == 0 && defaults->check != NULL)
+        rc = check_block_new(defaults->check, &plan->default_check);
     for (struct list *at = r->order.next; rc == 0 && at != &r->order; at = at->next) {
         struct service_entry *s = CONTAINER_OF(at, struct service_entry, link);
-        const struct service_section *section = section_of(sections, n, &s->pub);
-        rc = plan_service(plan, s, section != NULL ? &section->policy : defaults, section != NULL, false);
+        const struct section_ref *ref = bsearch(s->pub.folded, refs, n, sizeof(*refs), name_to_ref);
+        rc = plan_service(plan, s, ref != NULL ? &ref->section->policy : defaults, ref != NULL, false);
     }
+    free(refs);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         struct service_entry *s;
         if (service_find(r, sections[i].name) != NULL)
