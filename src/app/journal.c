@@ -10,7 +10,7 @@
 #define WHY_MAX 160
 
 /* The worst check and what it said; "" if there is none. */
-static const char *why(const struct instance *i, char out[WHY_MAX])
+static const char *why_health(const struct instance *i, char out[WHY_MAX])
 {
     const struct check_state *worst = NULL;
     size_t at = 0;
@@ -25,6 +25,18 @@ static const char *why(const struct instance *i, char out[WHY_MAX])
         snprintf(out, WHY_MAX, "%.80s: %.70s", i->check_specs[at].text, worst->output != NULL ? worst->output : "");
     }
     return out;
+}
+
+/* What made a state of another: somebody asked for it, or else health. */
+static const char *why(const struct effect *x, char out[WHY_MAX])
+{
+    if (x->u.change.new_state == STATE_DRAINING) {
+        return "DRAIN";
+    }
+    if (x->u.change.new_state == STATE_LOST) {
+        return "its lease is over, and the store does not take that";
+    }
+    return x->u.change.old_state == STATE_DRAINING ? "DRAIN OFF" : why_health(x->u.change.instance, out);
 }
 
 static void log_policy(const struct effect *x)
@@ -53,7 +65,7 @@ void journal_change(void *arg, const struct effect *x)
     case CHANGE_STATE:
         log_event(LOG_LEVEL_INFO, kind, "service", service, "id", d->id, "old",
                   instance_state_name(x->u.change.old_state), "new", instance_state_name(x->u.change.new_state), "why",
-                  why(x->u.change.instance, reason), NULL);
+                  why(x, reason), NULL);
         break;
     case CHANGE_REGISTERED:
     case CHANGE_REPLACED:

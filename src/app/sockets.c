@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/folder.h"
+
 static int open_dns(const struct config *c, struct sockets *s, struct err *e)
 {
     s->pairs = malloc(sizeof(*s->pairs) * s->n_workers * (c->dns.n_listen > 0 ? c->dns.n_listen : 1));
@@ -28,11 +30,13 @@ static int open_registry(const struct config *c, struct sockets *s, struct err *
 {
     for (size_t i = 0; i < c->registry.n_listen; i++) {
         s->registry[i] = c->registry.listen[i];
+        s->n_registry++;
+        s->registry_fds[i] = -1;
+        s->has_made_folder[i] = s->registry[i].is_unix && folder_make(s->registry[i].path, c->server.user);
         int rc = listen_open(&s->registry[i], SOCK_STREAM, &s->registry_fds[i], e);
         if (rc != 0) {
             return rc;
         }
-        s->n_registry++;
     }
     return 0;
 }
@@ -71,6 +75,11 @@ void sockets_close(struct sockets *s)
     free(s->pairs);
     for (size_t i = 0; i < s->n_registry; i++) {
         listen_close(&s->registry[i], s->registry_fds[i]);
+    }
+    for (size_t i = 0; i < s->n_registry; i++) { /* two sockets may be in one folder: when both are gone */
+        if (s->has_made_folder[i]) {
+            folder_remove(s->registry[i].path);
+        }
     }
     memset(s, 0, sizeof(*s));
 }

@@ -36,7 +36,9 @@ static void sample_option(struct buf *out, const struct option *row)
     option_bounds(row, bounds);
     sample_paragraph(out, row->help);
     size_t len = 0;
-    if (bounds[0] != '\0')
+    if (strcmp(bounds, row->type->name) == 0) /* yes|no: the words are the name */
+        len = (size_t)snprintf(note, sizeof(note), "(%s)", bounds);
+    else if (bounds[0] != '\0')
         len = (size_t)snprintf(note, sizeof(note), "(%s: %s)", row->type->name, bounds);
     if (row->value != NULL && row->value[0] == '\0')
         len += (size_t)snprintf(note + len, sizeof(note) - len, "%s(empty by default)", len > 0 ? " " : "");
@@ -137,8 +139,8 @@ static void man_option(struct buf *out, const struct option *row)
     man_text(out, row->help);
     if (bounds[0] != '\0' || row->value != NULL)
         buf_puts(out, ".br\n");
-    if (bounds[0] != '\0')
-        buf_printf(out, "%s: %s.\n", row->words != NULL || row->type == &option_yesno ? "Words" : "Bounds", bounds);
+    if (bounds[0] != '\0' && strcmp(bounds, row->type->name) != 0)
+        buf_printf(out, "%s: %s.\n", row->words != NULL ? "Words" : "Bounds", bounds);
     if (row->value != NULL && row->value[0] != '\0')
         buf_printf(out, "Default: %s.\n", row->value);
     else if (row->value != NULL)

@@ -119,7 +119,7 @@ const struct option option_table[] = {
     {"registry", "listen", &option_listen, LIST_AT(registry.listen, registry.n_listen),
      .value = "127.0.0.1:5380, unix:/run/rollcall/rollcall.sock", .dev_value = "127.0.0.1:5380", .is_fixed = true,
      .help = "Addresses of the rollcall protocol: address:port, [v6]:port or unix:/path. An address that other machines can "
-             "reach needs password_file or insecure."},
+             "reach needs password_file or insecure. The folder of a Unix socket is made if only that one is missing."},
     {"registry", "password_file", &option_text, AT(registry.password_file), .value = "", .max = PATH_BYTES,
      .sample = "/etc/rollcall/password",
      .help = "A file whose first line is the password that clients must give by AUTH."},

@@ -378,7 +378,7 @@ static int read_file(const char *path, struct buf *text, struct err *e)
 {
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return err_set(e, ERR_IO, "%.160s: %s", path, strerror(errno));
+        return err_set(e, ERR_IO, "cannot open the zone file %.160s: %s", path, strerror(errno));
     int rc = 0;
     size_t n = 1;
     while (rc == 0 && n > 0) {

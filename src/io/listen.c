@@ -81,7 +81,7 @@ static const char *hint(const struct config_listen *at, int error)
         return "; this machine has no such address";
     }
     if (at->is_unix && error == ENOENT) {
-        return "; its folder does not exist";
+        return "; its folder does not exist, and could not be made";
     }
     return "";
 }

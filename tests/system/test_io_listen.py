@@ -1,8 +1,11 @@
 """Listening sockets: families, many addresses, ports shared by the workers and nobody else, Unix sockets, privileges."""
 
 import os
+import pwd
 import socket
+import stat
 import subprocess
+import tempfile
 
 import pytest
 
@@ -99,6 +102,46 @@ def test_a_dead_unix_socket_is_replaced_and_a_living_one_is_not(server):
     assert s.redis_unix().ping()
     s.stop()
     assert not os.path.exists(s.unix_path)
+
+
+def test_the_missing_folder_of_a_unix_socket_is_made_and_removed(server, tmp_path):
+    folder = tmp_path / "run"
+    old = os.umask(0o077)
+    try:
+        s = server(registry=f"127.0.0.1:0,unix:{folder}/a.sock,unix:{folder}/b.sock")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert sorted(os.listdir(folder)) == ["a.sock", "b.sock"]
+    s.stop()
+    assert not folder.exists()
+
+
+def test_a_folder_that_was_there_stays(server, tmp_path):
+    server(registry=f"127.0.0.1:0,unix:{tmp_path}/a.sock").stop()
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_one_folder_is_made(tmp_path):
+    done = run_rollcalld("--dev", "--dns", "127.0.0.1:0", "--registry", f"unix:{tmp_path}/a/b/c.sock")
+    assert done.returncode == 1 and "its folder does not exist, and could not be made" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_start_that_fails_leaves_no_folder(server, tmp_path):
+    taken = server().ready["registry"][0]
+    done = run_rollcalld("--dev", "--dns", "127.0.0.1:0", "--registry", f"unix:{tmp_path}/a/b.sock,{taken}")
+    assert done.returncode == 1 and os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_folder_belongs_to_whom_the_server_becomes(server):
+    with tempfile.TemporaryDirectory(prefix="rollcall-run-") as above:
+        os.chmod(above, 0o755)  # as /run: everybody may look, root may write
+        s = server(registry=f"127.0.0.1:0,unix:{above}/run/a.sock", options={"server.user": "nobody"})
+        assert os.stat(f"{above}/run").st_uid == pwd.getpwnam("nobody").pw_uid
+        s.stop()
+        assert os.listdir(f"{above}/run") == []  # the folder stays: nobody may not change what is above it
 
 
 def test_a_file_is_never_replaced_by_a_unix_socket(server, tmp_path):

@@ -148,7 +148,14 @@ def test_registrations_and_states_are_log_lines(server):
     s.call("REPORT", "web", "one", "CRITICAL", "disk full")
     line, = s.wait_log("event=state service=web id=one old=starting new=critical")
     assert "disk full" in line
-    s.wait_log("event=expired service=web id=one state=critical")
+    s.call("REPORT", "web", "one", "PASSING", "all good")
+    s.call("DRAIN", "web", "one")
+    line, = s.wait_log("event=state service=web id=one old=passing new=draining")
+    assert line.endswith("why=DRAIN")  # not what a check said
+    s.call("DRAIN", "web", "one", "OFF")
+    line, = s.wait_log("event=state service=web id=one old=draining new=passing")
+    assert line.endswith('why="DRAIN OFF"')
+    s.wait_log("event=expired service=web id=one state=passing")
     s.call("REGISTER", "web", "10.0.0.1", 80, "ID", "one", "TTL", "1s", "CHECK", "ttl 10s")
     s.call("DEREGISTER", "web", "one")
     s.wait_log("event=deregistered service=web id=one")
