@@ -3,9 +3,9 @@
  * Happy path: the line is put together on the stack and leaves in one write(2) of less than PIPE_BUF bytes, so lines of
  * several threads never mix. Values may come from the network (check output, names): control bytes, C1 controls and
  * bytes that are not UTF-8 are escaped, so nobody outside can forge a line or talk to a terminal. A line that is too
- * long is cut and ends with `cut=yes`. A sink that takes nothing loses the line: the server goes on. Therefore nothing is
- * written before poll(2) says that it will be taken: for a pipe that means PIPE_BUF bytes, and the lock keeps other threads
- * from filling it in between. */
+ * long is cut and ends with `cut=yes`. A sink that takes nothing loses the line: the server goes on. Therefore nothing
+ * is written before poll(2) says that it will be taken: for a pipe that means PIPE_BUF bytes, and the lock keeps other
+ * threads from filling it in between. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -55,7 +55,8 @@ struct line {
     char text[LOG_LINE_MAX];
 };
 
-/* systemd names the stream that it reads from by device and inode; what came between may have put another in its place. */
+/* systemd names the stream that it reads from by device and inode; what came between may have put another in its place.
+ */
 static bool is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");

@@ -353,8 +353,8 @@ void core_turn(struct core *c, const struct core_time *t)
     c->retry_ms = 0;
     bool is_done = feed_closed(c, t) && feed_all_refused(c, t) && feed_completions(c, t);
     if (c->retry_ms == 0 && registry_next_ms(c->parts.registry) <= t->now_ms) {
-        /* One slice, however much the store has finished: leases end in time. If more is due core_next_ms says so. What it
-         * persists in memory is committed in the same turn. */
+        /* One slice, however much the store has finished: leases end in time. If more is due core_next_ms says so. What
+         * it persists in memory is committed in the same turn. */
         is_done = feed(c, &(struct event){.type = EVENT_TIME}, t) == 0 && is_done && feed_completions(c, t);
     }
     if (!is_done || c->n_refused > 0) {

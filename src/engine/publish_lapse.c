@@ -61,8 +61,8 @@ void pub_lapse_effect(struct publisher *p, const struct instance *i, uint64_t ol
     struct pub_service *s = pi->names[0]->service;
     name_set_lapse(p, pi->names[0], i->deadline_ms);
     if (i->deadline_ms < old_deadline_ms) {
-        /* All that was lowered is now at this deadline: no need to walk the names, of which a big service has many, and the
-         * end of a session cuts many leases. */
+        /* All that was lowered is now at this deadline: no need to walk the names, of which a big service has many, and
+         * the end of a session cuts many leases. */
         lower(p, pi, s, i->deadline_ms);
         if (i->deadline_ms > p->now_ms + near_ms(p, s))
             arm_at(p, s, i->deadline_ms - near_ms(p, s));
