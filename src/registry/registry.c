@@ -196,24 +196,37 @@ static int restore_entry(struct registry *r, struct entry *e, const struct store
     return 0;
 }
 
+static void restore_hold(struct registry *r, struct entry *e, uint64_t hold_ms, uint64_t now_ms)
+{
+    uint64_t max_ms = r->options.lease_max_ms; /* as DEREGISTER has it, whatever the disk says */
+    e->hold_until_ms = now_ms + (hold_ms < max_ms ? hold_ms : max_ms);
+    entry_arm(r, e, now_ms);
+}
+
 int registry_restore(struct registry *r, const struct store_record *rec, uint64_t now_ms, struct effects *out)
 {
     struct entry *e;
     registry_bury(r);
+    const char *id = rec->desc != NULL ? rec->desc->id : rec->id;
     int rc = service_name_check(rec->service, NULL);
+    if (rc == 0 && rec->desc == NULL)
+        rc = rec->hold_ms == 0 ? ERR_BADARG : instance_id_check(id, NULL);
     struct service_entry *s = rc == 0 ? service_find(r, rec->service) : NULL;
     if (rc == 0 && s == NULL)
         rc = service_make(r, rec->service, &s);
     if (rc != 0)
         return rc;
-    if (entry_find(s, rec->desc->id) != NULL)
+    if (entry_find(s, id) != NULL)
         return ERR_BADARG;
-    rc = entry_make(r, s, rec->desc->id, &e);
+    rc = entry_make(r, s, id, &e);
     if (rc != 0) {
         service_discard_if_unused(r, s);
         return rc;
     }
-    rc = restore_entry(r, e, rec, now_ms, out);
+    if (rec->desc == NULL)
+        restore_hold(r, e, rec->hold_ms, now_ms);
+    else
+        rc = restore_entry(r, e, rec, now_ms, out);
     if (rc != 0)
         entry_discard(r, e);
     return rc;

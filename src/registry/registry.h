@@ -211,8 +211,9 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
 uint64_t registry_next_ms(const struct registry *r);
 uint64_t registry_revision(const struct registry *r);
 
-/* Takes back what a store holds, before the first step: as if registered now, a full lease, health from `starting`. No
- * revision grows. ERR_BADARG: a bad name, or an instance that is there already. */
+/* Takes back what a store holds, before the first step: an instance as if registered now, a full lease, health from
+ * `starting`; a held id for what is left of its hold, at most lease_max_ms. No revision grows. ERR_BADARG: a bad name, a
+ * hold of nothing, or an id that is there already. */
 int registry_restore(struct registry *r, const struct store_record *rec, uint64_t now_ms, struct effects *out) MUST_CHECK;
 
 /* Configuration, at start and on reload. Appends CHANGE_POLICY for services that it touches. `sections` are all

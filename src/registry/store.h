@@ -16,7 +16,7 @@ struct description;
 
 enum store_op_kind {
     STORE_PUT,    /* description, state and draining mark of one instance */
-    STORE_DELETE, /* with the end of a hold, if one was asked for */
+    STORE_DELETE, /* what is left is a held id, if a hold was asked for; the next put ends that */
     STORE_STATE,  /* state and draining mark only */
 };
 
@@ -36,11 +36,13 @@ struct store_completion {
     uint64_t revision; /* 0: this store does not number changes */
 };
 
+/* An instance, or an id without one that a HOLD keeps. */
 struct store_record {
-    const char *service;
-    struct description *desc;
+    const char *service, *id; /* as shown */
+    struct description *desc; /* NULL: the id is held */
     uint8_t state;
     bool is_draining;
+    uint64_t hold_ms; /* of a held id: what is left, > 0; a store that keeps no time gives what was asked for */
 };
 
 struct store; /* each kind begins with `const struct store_vtable *vtable` */
@@ -53,7 +55,7 @@ struct store_vtable {
     void (*close)(struct store *s); /* what was submitted is committed or failed first; NULL is allowed */
     /* The revision after the last change stored; 0 if the store keeps none. */
     uint64_t (*revision)(const struct store *s);
-    /* Every record once, at start. `each` returns 0 or an error that ends the walk and is returned. */
+    /* Every record once, at start; a hold that is over is none. `each` returns 0 or an error that ends the walk and is returned. */
     int (*load)(struct store *s, int (*each)(const struct store_record *rec, void *arg), void *arg, struct err *e);
     /* Never blocks. ERR_UNAVAILABLE or ERR_NOMEM: not taken, no completion will come. */
     int (*submit)(struct store *s, const struct store_op *op);

@@ -125,7 +125,8 @@ static void finish(struct fixture *f)
 /* ── what it holds ── */
 
 struct census {
-    unsigned n, draining;
+    unsigned n, draining, held;
+    uint64_t hold_ms; /* of the last held id */
     bool has[MANY];
     enum instance_state state[MANY];
 };
@@ -133,9 +134,16 @@ struct census {
 static int count_record(const struct store_record *rec, void *arg)
 {
     struct census *c = arg;
+    assert_string_equal(rec->service, "Web_1");
+    if (rec->desc == NULL) {
+        assert_string_equal(rec->id, "id-2");
+        c->hold_ms = rec->hold_ms;
+        c->held++;
+        return 0;
+    }
     unsigned n = (unsigned)atoi(rec->desc->id + 3);
     struct description *want = describe(n);
-    assert_string_equal(rec->service, "Web_1");
+    assert_string_equal(rec->id, rec->desc->id);
     assert_true(description_is_same(rec->desc, want));
     assert_false(c->has[n]);
     c->has[n] = true;
@@ -245,6 +253,27 @@ static void test_durable(void **state)
     assert_int_equal(c.n, 99);
 }
 
+/* A hold outlives the process as the instances do: what is left of it, until it is over or a put ends it. */
+static void test_holds_are_durable(void **state)
+{
+    struct fixture *f = *state;
+    struct census c;
+    if (!f->vtable->is_durable)
+        skip();
+    struct store_op hold = {.kind = STORE_DELETE, .service = "Web_1", .id = "id-2", .hold_ms = 3600000};
+    put(f, 1, STATE_PASSING);
+    put(f, 2, STATE_PASSING);
+    assert_int_equal(submit(f, hold), 0);
+    finish(f);
+    reopen(f, &c);
+    assert_true(c.n == 1 && c.held == 1);
+    assert_true(c.hold_ms > 0 && c.hold_ms <= hold.hold_ms);
+    put(f, 2, STATE_PASSING);
+    finish(f);
+    reopen(f, &c);
+    assert_true(c.n == 2 && c.held == 0);
+}
+
 /* An op that found no memory is not taken: no completion comes for it, and the next one is none the worse. */
 static void test_no_memory(void **state)
 {
@@ -310,6 +339,7 @@ int main(void)
             TEST(test_completes_in_order),
             TEST(test_revision_grows),
             TEST(test_durable),
+            TEST(test_holds_are_durable),
             TEST(test_close_with_ops_under_way),
             TEST(test_no_memory),
             TEST(test_open_without_memory),

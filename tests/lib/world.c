@@ -311,9 +311,14 @@ static void do_register(struct world *w, const struct words *a)
 
 static void do_restore(struct world *w, const struct words *a)
 {
-    struct description *d = describe(w, a);
-    must(d != NULL);
-    struct store_record rec = {.service = a->at[1], .desc = d, .is_draining = option(a, "draining", 0) != NULL};
+    const char *hold = option(a, "hold", 0);
+    struct description *d = hold == NULL ? describe(w, a) : NULL;
+    must(d != NULL || hold != NULL);
+    struct store_record rec = {.service = a->at[1],
+                               .id = a->at[2],
+                               .desc = d,
+                               .is_draining = option(a, "draining", 0) != NULL,
+                               .hold_ms = hold != NULL ? ms(hold) : 0};
     int rc = registry_restore(w->registry, &rec, w->now_ms, &w->effects);
     if (rc != 0)
         buf_printf(&w->out, "             -%s\n", err_word(rc));
@@ -480,7 +485,7 @@ static const struct {
              {"report", 4, do_write},    {"probe", 5, do_probe},
              {"close", 2, do_close},     {"store", 2, do_store},
              {"commit", 2, do_commit},   {"refuse", 2, do_commit},
-             {"restore", 5, do_restore}, {"section", 2, do_section},
+             {"restore", 4, do_restore}, {"section", 2, do_section},
              {"reserve", 1, do_reserve}, {"unsection", 2, do_unsection},
              {"options", 2, do_options}, {"show", 1, do_show},
              {"counts", 1, do_counts},   {"quiet", 1, do_quiet},

@@ -11,7 +11,7 @@
  *     report SERVICE ID STATUS [note] | probe SERVICE ID INDEX STATUS [output] [epoch=N] | close SESSION
  *     store ok|failing|holding   answers at once (default), refuses at once, keeps ops until told
  *     commit N | refuse N        completes the next N ops that are kept
- *     restore SERVICE ID ADDRESS PORT [as register]
+ *     restore SERVICE ID ADDRESS PORT [as register], restore SERVICE ID hold=TIME
  *     section NAME [ttl=seconds check=] | unsection NAME | reserve NAME... | options key=value...
  *     show | counts | quiet (no line for lease moves) | loud */
 #ifndef TESTS_LIB_WORLD_H

@@ -152,9 +152,31 @@ static void test_restore(void **state)
     const struct service *s = registry_service(w->registry, "stored");
     assert_int_equal(s->by_state[STATE_STARTING], 1);
     assert_int_equal(registry_instance(s, "0-0-0-0-0-0-0-1-1")->deadline_ms, UINT64_MAX);
-    const struct store_record bad = {.service = "no.name", .desc = stored};
-    assert_int_equal(registry_restore(w->registry, &bad, 0, &w->effects), ERR_BADARG);
+    const struct store_record bad[] = {
+        {.service = "no.name", .desc = stored},
+        {.service = "stored", .id = "no.id", .hold_ms = 1},
+        {.service = "stored", .id = "held", .hold_ms = 0},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(registry_restore(w->registry, &bad[i], 0, &w->effects), ERR_BADARG);
     description_unref(stored);
+    world_fini(w);
+    assert_int_equal(heap_live(), live);
+}
+
+static int restore_held(struct world *w)
+{
+    const struct store_record rec = {.service = "Held", .id = "one", .hold_ms = 5000};
+    return registry_restore(w->registry, &rec, w->now_ms, &w->effects);
+}
+
+static void test_restore_hold(void **state)
+{
+    long live = heap_live();
+    struct world *w = begin();
+    assert_true(sweep(w, restore_held) >= 2);
+    assert_null(registry_service(w->registry, "held"));
+    assert_int_equal(restore_held(w), ERR_BADARG); /* it is there */
     world_fini(w);
     assert_int_equal(heap_live(), live);
 }
@@ -183,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_configure),
         cmocka_unit_test(test_reserve),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_restore_hold),
         cmocka_unit_test(test_renew_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
