@@ -102,7 +102,7 @@ static int parse_option(enum check_type type, char *word, uint64_t values[N_KEYS
         return 0;
     }
     list_keys(type, known, sizeof(known));
-    return err_set(e, ERR_BADARG, "check: \"%.32s\" is no option of a %s check; it knows %s, each as key=value", word,
+    return err_set(e, ERR_BADARG, "check: \"%.32s\" is no option of %s checks; they know %s, each as key=value", word,
                    check_type_name(type), known);
 }
 
