@@ -9,6 +9,7 @@
 
 #include "app/password.h"
 #include "base/log.h"
+#include "io/privileges.h"
 #include "io/script_table.h"
 
 static int check_scripts(const struct config *c, struct err *e)
@@ -33,6 +34,9 @@ int inputs_load(const struct config_source *src, struct inputs **out, struct buf
     }
     if (rc == 0 && in->config->registry.password_file != NULL) {
         rc = password_load(in->config->registry.password_file, &in->password, e);
+    }
+    if (rc == 0 && in->config->server.user != NULL) {
+        rc = privileges_check_user(in->config->server.user, e);
     }
     if (rc == 0) {
         rc = check_scripts(in->config, e);

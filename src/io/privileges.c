@@ -11,13 +11,29 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-int privileges_drop(const char *user, struct err *e)
+static int find(const char *user, const struct passwd **out, struct err *e)
 {
     errno = 0;
-    const struct passwd *pw = getpwnam(user);
-    if (pw == NULL) {
+    *out = getpwnam(user);
+    if (*out == NULL) {
         return err_set(e, ERR_BADARG, "[server] user: there is no user \"%s\"%s%s", user, errno != 0 ? ": " : "",
                        errno != 0 ? strerror(errno) : "");
+    }
+    return 0;
+}
+
+int privileges_check_user(const char *user, struct err *e)
+{
+    const struct passwd *pw;
+    return find(user, &pw, e);
+}
+
+int privileges_drop(const char *user, struct err *e)
+{
+    const struct passwd *pw;
+    int rc = find(user, &pw, e);
+    if (rc != 0) {
+        return rc;
     }
     if (pw->pw_uid == geteuid() && pw->pw_uid == getuid()) {
         return 0;

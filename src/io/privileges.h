@@ -1,4 +1,4 @@
-/* Rights of the process. Both before threads start. */
+/* Rights of the process. They change before threads start. */
 #ifndef IO_PRIVILEGES_H
 #define IO_PRIVILEGES_H
 
@@ -6,6 +6,8 @@
 
 #include "base/err.h"
 
+/* Whether there is such a user, for -t and before a start. ERR_BADARG: no. Control thread only (getpwnam). */
+int privileges_check_user(const char *user, struct err *e) MUST_CHECK;
 /* Becomes `user` for good: groups, group, user. Nothing if the process is that user already. ERR_BADARG: no such user;
  * ERR_IO: it may not. */
 int privileges_drop(const char *user, struct err *e) MUST_CHECK;

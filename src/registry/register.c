@@ -264,7 +264,7 @@ int register_start(struct registry *r, struct op *op, uint64_t now_ms, struct ef
     struct err x = {0};
     int rc = 0;
     if (!entry_is_registered(e) && e->hold_until_ms > now_ms)
-        rc = err_set(&x, ERR_BADARG, "id \"%s\" is held for %" PRIu64 "s more", op->desc->id,
+        rc = err_set(&x, ERR_UNAVAILABLE, "id \"%s\" is held for %" PRIu64 "s more", op->desc->id,
                      (e->hold_until_ms - now_ms + 999) / 1000);
     else if (entry_is_registered(e) && e->pub.state != STATE_LOST && description_is_same(e->pub.desc, op->desc)) {
         renew_same(r, op, now_ms, out);

@@ -74,6 +74,16 @@ def test_keep_gives_up_when_it_is_refused(server):
         assert "BADARG" in cli.stderr()
 
 
+def test_keep_waits_for_the_end_of_a_hold(server):
+    s = server()
+    with CliProcess(s, "register", "--keep", "--ttl", "1s", "web", "10.0.0.1", "80") as cli:
+        cli.wait_line("registered")
+        s.cli("deregister", "--hold", "1s", "web", "10-0-0-1-80")
+        cli.wait_line("registered again")
+        assert "UNAVAILABLE" in cli.stderr()
+        assert cli.end(signal.SIGTERM) == 0
+
+
 def test_a_session_ends_with_its_client(server):
     s = server(options={"registry.session_grace": "100ms"})
     with CliProcess(s, "register", "--keep", "--session", "web", "10.0.0.1", "80", "--ttl", "1h") as cli:

@@ -90,6 +90,11 @@ def test_t_looks_up_the_users_of_scripts():
     assert done.returncode == 1 and "no-such-user" in done.stderr and "disk" in done.stderr
 
 
+def test_t_looks_up_the_user_of_the_server():
+    done = rollcalld("--dev", "-o", "server.user=no-such-user", "-t")
+    assert done.returncode == 1 and 'there is no user "no-such-user"' in done.stderr
+
+
 def test_a_missing_file_is_said():
     done = rollcalld("-c", "/nonexistent/rollcalld.conf", "-t")
     assert done.returncode == 1 and "/nonexistent/rollcalld.conf" in done.stderr
