@@ -31,7 +31,8 @@ struct zone {
 /* Reads `path` for the domain `apex` (also the initial $ORIGIN). Duplicate records are folded. Refused, with
  * "FILE:LINE: what is wrong, what would be right": syntax, names outside the domain, CNAME beside other data, CNAME
  * loops and chains over 8 links inside the zone, wildcards, DNAME, NS below the apex, two SOA, class other than IN, TTL over
- * 2^31-1, $INCLUDE. DNSSEC types (RRSIG, NSEC, ...) are refused too. `default_ttl` where the file gives none. */
+ * 2^31-1, $INCLUDE. DNSSEC types (RRSIG, NSEC, ...) are refused too, and sets that do not fit a DNS
+ * message over TCP. `default_ttl` where the file gives none. */
 int zone_load(const char *path, const struct dns_name *apex, uint32_t default_ttl, struct zone **out, struct err *e)
     MUST_CHECK;
 /* The same from memory, for tests and fuzzing; `label` stands for the file name in errors. */

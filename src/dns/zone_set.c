@@ -179,6 +179,26 @@ static int check_owners(const struct zone_records *r, const struct dns_name *ape
     return 0;
 }
 
+/* A set is answered whole: over TCP it must fit behind a header and the longest question, before OPT. Owner names are
+ * pointers to the question. */
+static int check_sizes(const struct zone_records *r, const char *label, struct err *e)
+{
+    enum { ROOM = DNS_TCP_MAX - DNS_HEADER_LEN - (DNS_NAME_MAX + 4) - DNS_OPT_LEN, RR_HEAD = 2 + 10 };
+    char text[DNS_NAME_TEXT_MAX];
+    size_t used = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        const struct zone_record *at = &r->items[i];
+        if (i > 0 && compare_sets(&r->items[i - 1], at) != 0)
+            used = 0;
+        used += RR_HEAD + (size_t)at->len;
+        if (used > ROOM)
+            return zone_refuse(e, label, at->line,
+                               "with this record '%.80s' takes %zu bytes for type %u; a DNS message has room for %d",
+                               dns_name_text(at->owner.wire, text), used, at->type, ROOM);
+    }
+    return 0;
+}
+
 static size_t count_sets(const struct zone_records *r)
 {
     size_t n = 0;
@@ -277,6 +297,8 @@ int zone_records_build(struct zone_records *r, const struct dns_name *apex, cons
     if (r->n > 0)
         sort_and_fold(r);
     int rc = check_owners(r, apex, label, e);
+    if (rc == 0)
+        rc = check_sizes(r, label, e);
     if (rc != 0)
         return rc;
     struct zone_store *s = store_new(r, apex);

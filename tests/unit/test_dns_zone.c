@@ -371,18 +371,21 @@ static void test_long_names_and_labels_in_errors(void **state)
 
 static void test_the_longest_record(void **state)
 {
-    size_t n_bytes = 65535;
+    size_t longest = 65535 - 12 - (255 + 4) - 11 - 12; /* header, question, OPT; the record's own head */
     char *text = malloc(200000);
     assert_non_null(text);
-    for (; n_bytes <= 65536; n_bytes++) {
+    for (size_t n_bytes = longest; n_bytes <= longest + 1; n_bytes++) {
         struct zone *z = NULL;
         struct err e;
-        int len = sprintf(text, "a TYPE65280 \\# %zu ", n_bytes < 65536 ? n_bytes : 65535);
+        int len = sprintf(text, "a TYPE65280 \\# %zu ", n_bytes);
         memset(text + len, 'f', 2 * n_bytes);
         text[(size_t)len + 2 * n_bytes] = '\0';
-        assert_int_equal(parse(text, &z, &e), n_bytes == 65535 ? 0 : ERR_FORMAT);
-        if (z != NULL)
-            assert_int_equal(z->rrsets[0].rdata[0].len, 65535);
+        assert_int_equal(parse(text, &z, &e), n_bytes == longest ? 0 : ERR_FORMAT);
+        if (n_bytes == longest)
+            assert_int_equal(z->rrsets[0].rdata[0].len, longest);
+        else
+            assert_string_equal(e.text, "z:1: with this record 'a.service.local.' takes 65254 bytes for type 65280; a "
+                                        "DNS message has room for 65253");
         zone_free(z);
     }
     strcpy(text, "a TXT");
@@ -400,6 +403,29 @@ static void test_the_longest_record(void **state)
     struct err e;
     assert_int_equal(parse(text, &z, &e), ERR_FORMAT);
     assert_non_null(strstr(e.text, "too long"));
+    free(text);
+}
+
+/* Each record fits, not all of them together: told for the line with which it is too much. */
+static void test_the_largest_set(void **state)
+{
+    const unsigned most = 65253 / 16;
+    char *text = malloc((most + 2) * sizeof("big A 10.0.255.255\n"));
+    assert_non_null(text);
+    for (unsigned n = most; n <= most + 1; n++) {
+        struct zone *z = NULL;
+        struct err e;
+        size_t len = (size_t)sprintf(text, "small A 10.0.0.1\n");
+        for (unsigned i = 0; i < n; i++)
+            len += (size_t)sprintf(text + len, "big A 10.0.%u.%u\n", i >> 8, i & 255);
+        assert_int_equal(parse(text, &z, &e), n == most ? 0 : ERR_FORMAT);
+        if (n > most) {
+            char begin[32];
+            snprintf(begin, sizeof(begin), "z:%u: with this record 'big.", n + 1);
+            assert_non_null(strstr(e.text, begin));
+        }
+        zone_free(z);
+    }
     free(text);
 }
 
@@ -456,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_long_names_and_labels_in_errors),
         cmocka_unit_test(test_the_longest_record),
+        cmocka_unit_test(test_the_largest_set),
         cmocka_unit_test(test_a_large_zone),
         cmocka_unit_test(test_files),
     };
