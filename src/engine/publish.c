@@ -83,10 +83,8 @@ static void effect_instance(struct publisher *p, struct pub_service *s, const st
     } else if (is_visible(x)) {
         struct pub_instance *pi = i->publish;
         for (size_t k = 1; k < pi->n; k++)
-            pub_name_mark(p, pi->names[k]);
+            pub_name_mark(p, pi->carried[k].name);
     }
-    if (is_visible(x))
-        pub_name_mark(p, s->self);
 }
 
 static void effect_change(struct publisher *p, const struct effect *x)
@@ -150,7 +148,7 @@ static int publisher_sync(struct publisher *p)
 /* Instances first, then what refers to them, then what is gone: an SRV target does not dangle. */
 static int name_rank(const struct pub_name *n)
 {
-    if (n->service->service == NULL || (n->kind != PUB_SERVICE && n->n_carriers == 0))
+    if (n->service->service == NULL || (n->kind != PUB_SERVICE && list_is_empty(&n->carriers)))
         return 2;
     return n->owner != NULL ? 0 : 1;
 }
@@ -168,6 +166,8 @@ static int service_flush(struct publisher *p, struct world *w, struct pub_servic
             if (rc != 0)
                 break;
             list_remove(&n->dirty);
+            pub_lapse_arm(p, n);
+            pub_name_sweep(p, n);
         }
     }
     return rc;
@@ -187,8 +187,7 @@ static int flush_names(struct publisher *p, struct world *w)
             rc = failed;
             pub_service_mark(p, s);
         }
-        if (pub_service_sweep(p, s))
-            pub_lapse_arm(p, s);
+        pub_service_sweep(p, s);
     }
     return rc;
 }
@@ -215,6 +214,11 @@ uint64_t publish_next_ms(const struct publisher *p)
     if (p->needs_sync || !list_is_empty(&p->dirty))
         return p->retry_ms;
     return wheel_next_ms(&p->bounds);
+}
+
+uint64_t publish_visits(const struct publisher *p)
+{
+    return p->visits;
 }
 
 /* ── configuration ── */
@@ -246,7 +250,8 @@ static bool drop_next(struct publisher *p, struct world *w, struct pub_name *n)
     return true;
 }
 
-/* The old world's nodes go with it; its bodies are retired here. */
+/* The old world's nodes go with it; its bodies are retired here. A name that nobody carries stays marked: the flush
+ * frees it. */
 static bool take_next(struct publisher *p, struct world *old, struct pub_name *n)
 {
     for (size_t d = 0; old != NULL && d < old->n_domains; d++)
@@ -255,7 +260,9 @@ static bool take_next(struct publisher *p, struct world *old, struct pub_name *n
     free(n->places);
     n->places = n->next;
     n->next = NULL;
-    list_remove(&n->dirty);
+    if (!list_is_empty(&n->carriers))
+        list_remove(&n->dirty);
+    pub_lapse_arm(p, n);
     return true;
 }
 

@@ -45,6 +45,8 @@ void publish_effect(struct publisher *p, const struct effect *x);
 int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms) MUST_CHECK;
 /* When publish_flush has work again without a change: lower bounds of leases to look at; UINT64_MAX: none. */
 uint64_t publish_next_ms(const struct publisher *p);
+/* Names built, and instances looked at for them, since the start: what changes cost, without a clock. */
+uint64_t publish_visits(const struct publisher *p);
 
 /* One instance, balanced as DNS would (the PICK verb). `tag`, `port` may be NULL. ERR_NOTFOUND: nobody to give, the
  * text says why. */

@@ -1,10 +1,60 @@
 /* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's
- * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the
- * service. */
+ * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the carriers of the name:
+ * a change of one instance costs nothing for the names of the others. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* ── carriers ── */
+
+static uint64_t order_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct pub_carrier, link)->instance->order;
+}
+
+static void move_first(struct list *to, struct list *from)
+{
+    struct list *first = from->next;
+    list_remove(first);
+    list_push(to, first);
+}
+
+/* Cuts off the ascending run that `from` begins with. */
+static void take_run(struct list *run, struct list *from)
+{
+    list_init(run);
+    while (!list_is_empty(from) && (list_is_empty(run) || order_of(run->prev) < order_of(from->next)))
+        move_first(run, from);
+}
+
+/* Merges the ascending runs two by two; returns whether there were more than two. */
+static bool merge_runs(struct list *carriers)
+{
+    struct list a, b, merged;
+    list_init(&merged);
+    bool is_first = true, had_more = false;
+    for (; !list_is_empty(carriers); is_first = false) {
+        had_more = !is_first;
+        take_run(&a, carriers);
+        take_run(&b, carriers);
+        while (!list_is_empty(&a) && !list_is_empty(&b))
+            move_first(&merged, order_of(a.next) < order_of(b.next) ? &a : &b);
+        list_splice(&merged, &a);
+        list_splice(&merged, &b);
+    }
+    list_splice(carriers, &merged);
+    return had_more;
+}
+
+const struct list *pub_carriers(struct pub_name *n)
+{
+    while (n->is_unordered)
+        n->is_unordered = merge_runs(&n->carriers);
+    return &n->carriers;
+}
+
+/* ── members ── */
 
 static int members_grow(struct pub_members *m)
 {
@@ -49,24 +99,19 @@ const struct named_port *pub_member_port(const struct instance *i, const char *n
     return NULL;
 }
 
-static bool carries(const struct pub_name *n, const struct instance *i)
-{
-    return n->kind == PUB_SERVICE || pub_instance_has(i->publish, n);
-}
-
 static uint16_t port_of(const struct pub_name *n, const struct instance *i)
 {
     const struct named_port *port = n->kind == PUB_PORT ? pub_member_port(i, n->label, n->is_udp) : NULL;
     return port != NULL ? port->number : i->desc->port;
 }
 
-static int add_carriers(struct pub_members *m, const struct pub_name *n, bool served_only)
+static int add_carriers(struct pub_members *m, struct pub_name *n, bool served_only)
 {
-    const struct list *head = &n->service->service->ordered;
+    const struct list *head = pub_carriers(n);
     int rc = 0;
     for (struct list *at = head->next; at != head && rc == 0; at = at->next) {
-        struct instance *i = CONTAINER_OF(at, struct instance, link);
-        if (carries(n, i) && (!served_only || instance_state_is_served(i->state)))
+        struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
+        if (!served_only || instance_state_is_served(i->state))
             rc = members_add(m, i, port_of(n, i));
     }
     return rc;
@@ -74,11 +119,8 @@ static int add_carriers(struct pub_members *m, const struct pub_name *n, bool se
 
 static void count_carriers(struct pub_members *m, const struct pub_name *n)
 {
-    const struct list *head = &n->service->service->ordered;
-    for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct instance, link);
-        if (!carries(n, i))
-            continue;
+    for (struct list *at = n->carriers.next; at != &n->carriers; at = at->next) {
+        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
         m->n_registered++;
         m->n_served += instance_state_is_served(i->state);
         m->n_starting += i->state == STATE_STARTING;
@@ -92,7 +134,7 @@ static int by_priority(const void *a, const void *b)
     return px != py ? px - py : x->order < y->order ? -1 : 1;
 }
 
-int pub_members_gather(struct publisher *p, const struct pub_name *n)
+int pub_members_gather(struct publisher *p, struct pub_name *n)
 {
     struct pub_members *m = &p->members;
     m->n = 0;
@@ -106,6 +148,7 @@ int pub_members_gather(struct publisher *p, const struct pub_name *n)
         return rc;
     }
     count_carriers(m, n);
+    p->visits += m->n_registered;
     bool is_all = m->n_served == 0 && n->service->service->policy.on_empty == ON_EMPTY_ALL;
     int rc = add_carriers(m, n, !is_all);
     if (rc != 0 || m->n == 0)

@@ -1,5 +1,6 @@
 /* Which names there are: for each service its own, for each instance its id, its tags and its named ports. Kept up to
- * date with each change in O(names of the instance), so that a flush knows exactly which names to build again.
+ * date with each change in O(names of the instance), so that a flush knows exactly which names to build again, and for
+ * each of them exactly which instances to look at.
  *
  * What can go wrong is memory, while a service, a name or an instance's list is made: then the service (or, if even
  * that could not be made, the publisher) is marked, and the next flush takes the instances from the registry again. */
@@ -68,6 +69,8 @@ static struct pub_name *name_get(struct publisher *p, struct pub_service *s, enu
         return NULL;
     }
     list_init(&n->dirty);
+    list_init(&n->carriers);
+    wheel_entry_init(&n->bound);
     n->service = s;
     n->kind = kind;
     n->is_udp = is_udp;
@@ -87,8 +90,10 @@ static bool name_is_published(const struct publisher *p, const struct pub_name *
     return false;
 }
 
-static void name_free(struct pub_name *n)
+static void name_free(struct publisher *p, struct pub_name *n)
 {
+    must(list_is_empty(&n->carriers));
+    wheel_disarm(&p->bounds, &n->bound);
     map_remove(&n->service->names, &n->node);
     list_remove(&n->dirty);
     free(n->places);
@@ -98,36 +103,47 @@ static void name_free(struct pub_name *n)
 
 /* ── instances ── */
 
-bool pub_instance_has(const struct pub_instance *i, const struct pub_name *n)
+static bool carries(const struct pub_instance *pi, const struct pub_name *n)
 {
-    for (size_t k = 0; i != NULL && k < i->n; k++)
-        if (i->names[k] == n)
+    for (size_t k = 0; k < pi->n; k++)
+        if (pi->carried[k].name == n)
             return true;
     return false;
 }
 
-static bool list_name(struct pub_instance *pi, struct pub_name *n)
+/* Who is new comes last in the registry too. One that changes comes back out of its order, to be sorted once, by the
+ * build that it is marked for. */
+static void carry(struct pub_instance *pi, struct pub_name *n, struct instance *i)
 {
-    if (n == NULL)
-        return false;
-    if (!pub_instance_has(pi, n)) {
-        pi->names[pi->n++] = n;
-        n->n_carriers++;
-    }
-    return true;
+    struct pub_carrier *c = &pi->carried[pi->n++];
+    c->name = n;
+    c->instance = i;
+    if (!list_is_empty(&n->carriers))
+        n->is_unordered |= CONTAINER_OF(n->carriers.prev, struct pub_carrier, link)->instance->order > i->order;
+    list_push(&n->carriers, &c->link);
 }
 
-static bool list_names(struct publisher *p, struct pub_service *s, struct pub_instance *pi, const struct description *d)
+/* NULL: no memory. */
+static bool list_name(struct pub_instance *pi, struct pub_name *n, struct instance *i)
 {
+    if (n != NULL && !carries(pi, n))
+        carry(pi, n, i);
+    return n != NULL;
+}
+
+static bool list_names(struct publisher *p, struct pub_service *s, struct pub_instance *pi, struct instance *i)
+{
+    const struct description *d = i->desc;
     char folded[TAG_MAX + 1];
-    if (!list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->id, folded), false)))
+    if (!list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->id, folded), false), i))
         return false;
+    carry(pi, s->self, i);
     for (unsigned t = 0; t < d->n_tags; t++)
         if (tag_is_label(d->tags[t]) &&
-            !list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->tags[t], folded), false)))
+            !list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->tags[t], folded), false), i))
             return false;
     for (unsigned k = 0; k < d->n_ports; k++)
-        if (!list_name(pi, name_get(p, s, PUB_PORT, label_fold(d->ports[k].name, folded), d->ports[k].is_udp)))
+        if (!list_name(pi, name_get(p, s, PUB_PORT, label_fold(d->ports[k].name, folded), d->ports[k].is_udp), i))
             return false;
     return true;
 }
@@ -135,7 +151,7 @@ static bool list_names(struct publisher *p, struct pub_service *s, struct pub_in
 static void mark_names(struct publisher *p, struct pub_instance *pi)
 {
     for (size_t k = 0; k < pi->n; k++)
-        pub_name_mark(p, pi->names[k]);
+        pub_name_mark(p, pi->carried[k].name);
 }
 
 void pub_instance_detach(struct publisher *p, struct instance *i)
@@ -145,9 +161,9 @@ void pub_instance_detach(struct publisher *p, struct instance *i)
         return;
     mark_names(p, pi);
     for (size_t k = 0; k < pi->n; k++) {
-        pi->names[k]->n_carriers--;
-        if (pi->names[k]->owner == i)
-            pi->names[k]->owner = NULL;
+        list_remove(&pi->carried[k].link);
+        if (pi->carried[k].name->owner == i)
+            pi->carried[k].name->owner = NULL;
     }
     i->publish = NULL;
     free(pi);
@@ -156,18 +172,17 @@ void pub_instance_detach(struct publisher *p, struct instance *i)
 int pub_instance_attach(struct publisher *p, struct pub_service *s, struct instance *i)
 {
     const struct description *d = i->desc;
-    size_t cap = 1 + (size_t)d->n_tags + d->n_ports;
-    struct pub_instance *pi = malloc(sizeof(*pi) + cap * sizeof(struct pub_name *));
+    size_t cap = 2 + (size_t)d->n_tags + d->n_ports;
+    struct pub_instance *pi = malloc(sizeof(*pi) + cap * sizeof(pi->carried[0]));
     if (pi == NULL)
         return ERR_NOMEM;
-    pi->instance = i;
     pi->n = 0;
     i->publish = pi;
-    if (!list_names(p, s, pi, d)) {
+    if (!list_names(p, s, pi, i)) {
         pub_instance_detach(p, i);
         return ERR_NOMEM;
     }
-    pi->names[0]->owner = i;
+    pi->carried[0].name->owner = i;
     mark_names(p, pi);
     return 0;
 }
@@ -196,7 +211,6 @@ static struct pub_service *service_new(struct publisher *p, const char *folded)
     memcpy(s->folded, folded, len + 1);
     list_init(&s->dirty_link);
     list_init(&s->dirty);
-    wheel_entry_init(&s->bound);
     s->self = name_get(p, s, PUB_SERVICE, "", false);
     if (s->self == NULL) {
         map_fini(&s->names);
@@ -222,18 +236,16 @@ struct pub_service *pub_service_get(struct publisher *p, struct service *service
     return s;
 }
 
-bool pub_service_sweep(struct publisher *p, struct pub_service *s)
+void pub_name_sweep(struct publisher *p, struct pub_name *n)
 {
-    for (struct map_node *at = map_each(&s->names, NULL), *next; at != NULL; at = next) {
-        next = map_each(&s->names, at);
-        struct pub_name *n = CONTAINER_OF(at, struct pub_name, node);
-        if (n->kind != PUB_SERVICE && n->n_carriers == 0 && list_is_empty(&n->dirty) && !name_is_published(p, n))
-            name_free(n);
-    }
-    if (s->service != NULL || s->names.len > 1 || !list_is_empty(&s->self->dirty) || name_is_published(p, s->self))
-        return true;
-    pub_service_free(p, s);
-    return false;
+    if (n->kind != PUB_SERVICE && list_is_empty(&n->carriers) && !name_is_published(p, n))
+        name_free(p, n);
+}
+
+void pub_service_sweep(struct publisher *p, struct pub_service *s)
+{
+    if (s->service == NULL && s->names.len == 1 && list_is_empty(&s->self->dirty) && !name_is_published(p, s->self))
+        pub_service_free(p, s);
 }
 
 void pub_service_free(struct publisher *p, struct pub_service *s)
@@ -245,9 +257,8 @@ void pub_service_free(struct publisher *p, struct pub_service *s)
         for (size_t d = 0; w != NULL && d < w->n_domains; d++)
             if (n->places[d].body != NULL)
                 retire(&p->answers->batch, &n->places[d].body->retired);
-        name_free(n);
+        name_free(p, n);
     }
-    wheel_disarm(&p->bounds, &s->bound);
     list_remove(&s->dirty_link);
     map_remove(&p->services, &s->node);
     map_fini(&s->names);

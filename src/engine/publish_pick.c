@@ -10,22 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
+#include "engine/schedule.h"
 
 /* What the picks of one question share. */
 struct candidates {
     const struct service *service;
-    const struct pub_name *tag;
-    const char *port; /* folded; NULL: the instance's own */
-    bool is_all;      /* on_empty: nobody is served, everybody is given */
+    struct pub_name *name; /* the service's, or the tag's */
+    const char *port;      /* folded; NULL: the instance's own */
+    bool is_all;           /* on_empty: nobody is served, everybody is given */
     uint16_t priority;
     uint32_t n, n_registered;
     uint64_t sum, divisor;
@@ -41,8 +33,7 @@ static const struct named_port *named_port(const struct instance *i, const char 
 
 static bool is_asked(const struct candidates *c, const struct instance *i)
 {
-    return (c->tag == NULL || c->tag->owner == i || (c->tag->owner == NULL && pub_instance_has(i->publish, c->tag))) &&
-           (c->port == NULL || named_port(i, c->port) != NULL);
+    return (c->name->owner == NULL || c->name->owner == i) && (c->port == NULL || named_port(i, c->port) != NULL);
 }
 
 static bool is_candidate(const struct candidates *c, const struct instance *i)
@@ -63,16 +54,16 @@ static void take(struct candidates *c, const struct description *d)
         return;
     c->n++;
     c->sum += d->weight;
-    c->divisor = gcd(d->weight, c->divisor);
+    c->divisor = schedule_gcd(d->weight, c->divisor);
     c->are_weights_equal &= d->weight == c->weight;
 }
 
 static void collect(struct candidates *c)
 {
-    const struct list *head = &c->service->ordered;
+    const struct list *head = pub_carriers(c->name);
     c->n = c->n_registered = 0;
     for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct instance, link);
+        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
         c->n_registered += is_asked(c, i);
         if (is_candidate(c, i))
             take(c, i->desc);
@@ -82,13 +73,13 @@ static void collect(struct candidates *c)
 static uint64_t coprime_step(uint64_t n)
 {
     uint64_t step = n * 618 / 1000;
-    while (step > 1 && gcd(step, n) != 1)
+    while (step > 1 && schedule_gcd(step, n) != 1)
         step--;
     return step > 1 ? step : 1;
 }
 
 /* The slot, in units of the common divisor. */
-static uint64_t pick_slot(struct publisher *p, struct pub_name *n, const struct candidates *c)
+static uint64_t pick_slot(struct publisher *p, const struct candidates *c)
 {
     uint64_t slots = c->sum / c->divisor;
     switch (c->service->policy.order) {
@@ -99,7 +90,7 @@ static uint64_t pick_slot(struct publisher *p, struct pub_name *n, const struct 
     case ORDER_ROTATE:
         break;
     }
-    uint64_t k = n->pick++;
+    uint64_t k = c->name->pick++;
     if (c->are_weights_equal)
         return k % slots;
     return (k % slots) * coprime_step(slots) % slots;
@@ -107,9 +98,9 @@ static uint64_t pick_slot(struct publisher *p, struct pub_name *n, const struct 
 
 static const struct instance *instance_at(const struct candidates *c, uint64_t slot)
 {
-    const struct list *head = &c->service->ordered;
+    const struct list *head = pub_carriers(c->name);
     for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct instance, link);
+        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
         if (!is_candidate(c, i) || i->desc->priority != c->priority)
             continue;
         uint64_t width = i->desc->weight / c->divisor;
@@ -144,12 +135,11 @@ int publish_pick(struct publisher *p, const char *service, const char *tag, cons
         c.port = label_fold(port, port_label);
     else if (port != NULL)
         n = NULL;
-    if (tag != NULL && n != NULL) {
+    if (tag != NULL && n != NULL)
         n = strlen(tag) < sizeof(label) ? pub_name_find(p, ps, PUB_LABEL, label_fold(tag, label), false) : NULL;
-        c.tag = n;
-    }
     if (n == NULL)
         return nobody(&c, service, tag, port, e);
+    c.name = n;
     collect(&c);
     if (c.n == 0 && s->policy.on_empty == ON_EMPTY_ALL) {
         c.is_all = true;
@@ -157,7 +147,7 @@ int publish_pick(struct publisher *p, const char *service, const char *tag, cons
     }
     if (c.n == 0)
         return nobody(&c, service, tag, port, e);
-    const struct instance *i = instance_at(&c, pick_slot(p, n, &c));
+    const struct instance *i = instance_at(&c, pick_slot(p, &c));
     const struct named_port *named = c.port != NULL ? named_port(i, c.port) : NULL;
     *out = (struct publish_pick){.instance = i, .port = named != NULL ? named->number : i->desc->port};
     return 0;

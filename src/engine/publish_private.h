@@ -1,8 +1,10 @@
 /* The publisher's own structures, shared by publish*.c.
  *
  *     publisher ──► pub_service ──► pub_name (NAME, ids, tags, named ports) ──► a place in each domain
- *                    service->publish            ▲
- *                                       pub_instance: the names that an instance is part of; instance->publish
+ *                    service->publish       │    ▲
+ *                                           ▼    │
+ *                                        pub_carrier: one instance at one name; an instance's are one block,
+ *                                        its pub_instance; instance->publish
  *
  * A change marks names, a flush builds the marked ones. A pub_service outlives its service until its names are
  * unpublished, and is found again by its folded name if the service comes back in the same turn. */
@@ -31,19 +33,26 @@ struct pub_name {
     enum pub_kind kind;
     bool is_udp;              /* PUB_PORT */
     struct instance *owner;   /* PUB_LABEL: the instance with this id; NULL: only a tag */
-    bool has_served;          /* while publish_lapse.c looks */
-    uint32_t n_carriers;      /* pub_instances that list it */
+    bool is_unordered;        /* a carrier came out of order: pub_carriers puts it right */
     uint32_t pick;            /* position of PICK, counts up */
+    struct list carriers;     /* pub_carriers */
     uint64_t lapse_ms;        /* as published */
+    struct wheel_entry bound; /* when the lapse bound is to be looked at */
+    uint64_t looked_ms;
     struct pub_place *places; /* owned, one for each domain of the world */
     struct pub_place *next;   /* owned, of the world that is being built by publish_configure */
     char label[];             /* folded */
 };
 
-struct pub_instance {
+struct pub_carrier {
+    struct list link; /* in name->carriers */
+    struct pub_name *name;
     struct instance *instance;
+};
+
+struct pub_instance {
     size_t n;
-    struct pub_name *names[]; /* the id's first */
+    struct pub_carrier carried[]; /* the id's name, the service's, tags, ports */
 };
 
 struct pub_service {
@@ -51,11 +60,9 @@ struct pub_service {
     struct list dirty_link; /* in publisher->dirty while there is work */
     struct list dirty;      /* marked names */
     struct map names;
-    struct pub_name *self;    /* PUB_SERVICE */
-    struct service *service;  /* NULL: gone */
-    bool needs_sync;          /* memory was short: take the instances from the registry */
-    struct wheel_entry bound; /* when a lapse bound is to be looked at */
-    uint64_t bound_looked_ms;
+    struct pub_name *self;   /* PUB_SERVICE */
+    struct service *service; /* NULL: gone */
+    bool needs_sync;         /* memory was short: take the instances from the registry */
     char folded[];
 };
 
@@ -79,7 +86,8 @@ struct publisher {
     uint64_t key;
     struct list dirty;
     struct map services;
-    struct wheel bounds;
+    struct wheel bounds; /* of pub_names */
+    uint64_t visits;
     bool needs_sync;
     uint64_t now_ms;   /* of the latest flush */
     uint64_t retry_ms; /* after a flush for which memory was short */
@@ -99,14 +107,16 @@ struct pub_name *pub_name_find(const struct publisher *p, const struct pub_servi
                                const char *label, bool is_udp);
 int pub_instance_attach(struct publisher *p, struct pub_service *s, struct instance *i) MUST_CHECK; /* ERR_NOMEM */
 void pub_instance_detach(struct publisher *p, struct instance *i); /* marks its names */
-bool pub_instance_has(const struct pub_instance *i, const struct pub_name *n);
-/* Frees names that nobody carries and that are not published; frees the service when it is gone and empty: then false.
+/* After a build: frees the name if nobody carries it and it is not published, and the service when it is gone and
+ * empty.
  */
-bool pub_service_sweep(struct publisher *p, struct pub_service *s);
+void pub_name_sweep(struct publisher *p, struct pub_name *n);
+void pub_service_sweep(struct publisher *p, struct pub_service *s);
 void pub_service_free(struct publisher *p, struct pub_service *s); /* retires bodies */
 
 /* publish_members.c */
-int pub_members_gather(struct publisher *p, const struct pub_name *n) MUST_CHECK; /* ERR_NOMEM */
+const struct list *pub_carriers(struct pub_name *n); /* in order of first registration */
+int pub_members_gather(struct publisher *p, struct pub_name *n) MUST_CHECK; /* ERR_NOMEM */
 void pub_members_fini(struct pub_members *m);
 const struct named_port *pub_member_port(const struct instance *i, const char *name, bool is_udp);
 
@@ -119,7 +129,7 @@ int pub_static_build(struct publisher *p, struct world *w, const struct publish_
 
 /* publish_lapse.c: lower bounds of the ends of leases. */
 void pub_lapse_effect(struct publisher *p, const struct instance *i, uint64_t old_deadline_ms);
-void pub_lapse_arm(struct publisher *p, struct pub_service *s);
+void pub_lapse_arm(struct publisher *p, struct pub_name *n); /* after lapse_ms has changed */
 void pub_lapse_run(struct publisher *p);
 
 static inline const struct world *publisher_world(const struct publisher *p)

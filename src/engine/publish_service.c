@@ -332,7 +332,8 @@ void pub_name_unplace(struct publisher *p, struct world *w, struct pub_name *n, 
 int pub_name_place(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places)
 {
     const struct service *service = n->service->service;
-    if (service == NULL || service->is_hidden || (n->kind != PUB_SERVICE && n->n_carriers == 0)) {
+    p->visits++;
+    if (service == NULL || service->is_hidden || (n->kind != PUB_SERVICE && list_is_empty(&n->carriers))) {
         pub_name_unplace(p, w, n, places);
         return 0;
     }

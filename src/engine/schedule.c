@@ -14,10 +14,10 @@
 
 #include "base/must.h"
 
-static uint32_t gcd(uint32_t a, uint32_t b)
+uint64_t schedule_gcd(uint64_t a, uint64_t b)
 {
     while (b != 0) {
-        uint32_t rest = a % b;
+        uint64_t rest = a % b;
         a = b;
         b = rest;
     }
@@ -73,7 +73,7 @@ static uint32_t schedule_counts(const uint32_t *weights, uint32_t n, uint32_t *c
     uint64_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         must(weights[i] >= 1);
-        divisor = gcd(weights[i], divisor);
+        divisor = (uint32_t)schedule_gcd(weights[i], divisor);
         sum += weights[i];
     }
     if (sum / divisor > cap) {

@@ -21,5 +21,7 @@ struct schedule {
 /* Weights are at least 1; 1 <= n <= SCHEDULE_MEMBERS. ERR_NOMEM. */
 int schedule_init(struct schedule *s, const uint32_t *weights, uint32_t n) MUST_CHECK;
 void schedule_fini(struct schedule *s);
+/* Greatest common divisor; of n and 0 it is n. */
+uint64_t schedule_gcd(uint64_t a, uint64_t b);
 
 #endif

@@ -88,7 +88,7 @@ struct registry {
     struct registry_options options;
     struct service_policy defaults;
     struct description *default_check; /* block of defaults.check */
-    uint64_t key, revision, next_ticket;
+    uint64_t key, revision, next_ticket, last_order;
     uint32_t next_epoch;
     struct map services, ops, sessions, reserved;
     struct list order;
@@ -178,6 +178,7 @@ void state_apply(struct registry *r, struct op *op, const struct event *ev, uint
 /* register.c */
 int register_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 /* Puts a description in place: tags, checks with the history of equal ones, deadline. `checks` is consumed. */
+void entry_enlist(struct registry *r, struct entry *e, uint64_t now_ms); /* registered for the first time: last of its service */
 void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks, uint64_t now_ms);
 int checks_room(const struct description *d, struct check_state **out) MUST_CHECK;
 /* The put of op->desc: REGISTER, and RENEW of a lost instance. */

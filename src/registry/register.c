@@ -112,6 +112,13 @@ static bool is_same_target(const struct entry *e, const struct description *desc
     return true;
 }
 
+void entry_enlist(struct registry *r, struct entry *e, uint64_t now_ms)
+{
+    e->pub.registered_ms = now_ms;
+    e->pub.order = ++r->last_order;
+    list_push(&e->pub.service->ordered, &e->pub.link);
+}
+
 void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks,
                    uint64_t now_ms)
 {
@@ -300,10 +307,8 @@ void put_apply(struct registry *r, struct op *op, const struct event *ev, uint64
     op->has_tags = false; /* the entry's from now on */
     entry_install(r, e, op->desc, op->checks, now_ms);
     op->checks = NULL;
-    if (old_desc == NULL) {
-        e->pub.registered_ms = now_ms;
-        list_push(&e->pub.service->ordered, &e->pub.link);
-    }
+    if (old_desc == NULL)
+        entry_enlist(r, e, now_ms);
     if (op->cause == OP_REGISTER)
         session_tie(r, e, op->session);
     e->pub.deadline_ms = lease_end(r, e, is_closed(op->session), now_ms);

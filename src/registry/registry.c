@@ -187,9 +187,8 @@ static int restore_entry(struct registry *r, struct entry *e, const struct store
     }
     entry_install(r, e, rec->desc, checks, now_ms);
     e->pub.is_draining = rec->is_draining;
-    e->pub.registered_ms = now_ms;
+    entry_enlist(r, e, now_ms);
     e->pub.deadline_ms = lease_end(r, e, false, now_ms);
-    list_push(&e->pub.service->ordered, &e->pub.link);
     entry_set_state(r, e, entry_wanted_state(e));
     change_add(r, out, e, CHANGE_REGISTERED, STATE_NONE)->u.change.old_desc = NULL;
     entry_arm(r, e, now_ms);

@@ -87,6 +87,7 @@ struct instance {
     bool is_draining;
     uint64_t deadline_ms;      /* end of the lease, lease clock; UINT64_MAX: permanent */
     uint64_t registered_ms;    /* lease clock, first registration */
+    uint64_t order;            /* grows along service->ordered */
     uint64_t revision;         /* of its last change */
     struct check_state *checks; /* n_checks of them, NULL if none */
     const struct check_spec *check_specs; /* desc->checks, or the service's own check */

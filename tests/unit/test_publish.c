@@ -225,6 +225,117 @@ static void test_a_thousand_over_tcp(void **state)
     scene_fini(&scene);
 }
 
+/* ── work ── */
+
+static void register_many(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char id[16], address[32], own[16], rare[16];
+        snprintf(id, sizeof(id), "n%u", i);
+        snprintf(own, sizeof(own), "own%u", i);
+        snprintf(rare, sizeof(rare), "rare%u", i % 100);
+        snprintf(address, sizeof(address), "10.0.%u.%u", i >> 8, i & 255);
+        scene_add(&scene, "web",
+                  &(struct scene_instance){
+                      .id = id, .address = address, .lease_ms = 20000, .tags = {own, rare}, .ports = {{own, "8080"}}});
+    }
+}
+
+/* Visits of a flush: names built and instances looked at. */
+static uint64_t flush_visits(void)
+{
+    uint64_t before = publish_visits(scene.publisher);
+    assert_int_equal(scene_flush(&scene), 0);
+    return publish_visits(scene.publisher) - before;
+}
+
+static void test_work_is_of_the_touched_names(void **state)
+{
+    enum { N = 1000 };
+    begin();
+    register_many(N);
+    /* ids, own tags and ports, the rare ones: each has its carriers; the service's own has all */
+    assert_true(flush_visits() <= N + 2 * N + 2 * N + 100 + N + N + 1);
+    assert_int_equal(flush_visits(), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        char id[16], own[16];
+        snprintf(id, sizeof(id), "n%u", 100 * i + 7);
+        snprintf(own, sizeof(own), "own%u", 100 * i + 7);
+        scene_add(&scene, "web", &(struct scene_instance){.id = id, .address = "10.1.1.1", .tags = {own, "rare7"}});
+        uint64_t visits = flush_visits(); /* the id, its tag, its port that is gone, rare7 of 10, the service */
+        assert_true(visits >= N + N / 100 && visits <= N + N / 100 + 10);
+    }
+    scene_remove(&scene, "web", "n500");
+    assert_true(flush_visits() <= N + N / 100 + 10);
+    assert_int_equal(rcode("own500.web.service.local", DNS_A), DNS_NXDOMAIN);
+    assert_int_equal(answers("own501.web.service.local", DNS_A), 1);
+    scene_fini(&scene);
+}
+
+/* A lease that ends soon has its own names looked at, and those it shares; not the service's other names. */
+static void test_late_renewal_looks_at_its_names(void **state)
+{
+    enum { N = 1000 };
+    begin();
+    register_many(N);
+    scene_flush(&scene);
+    scene_advance(&scene, 10000);
+    for (unsigned i = 0; i < N; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "n%u", i);
+        if (i != 7)
+            scene_renew(&scene, "web", id);
+    }
+    scene_advance(&scene, 9000); /* bounds come near and are looked at, one's stay */
+    scene_flush(&scene);
+    assert_int_equal(ttl("own7.web.service.local", DNS_A), 1);
+    assert_int_equal(ttl("web.service.local", DNS_A), 1);
+    assert_int_equal(ttl("own8.web.service.local", DNS_A), 5);
+    scene_renew(&scene, "web", "n7");
+    uint64_t visits = flush_visits();
+    assert_true(visits >= N && visits <= N + N / 100 + 2);
+    assert_int_equal(ttl("own7.web.service.local", DNS_A), 5);
+    assert_int_equal(ttl("rare7.web.service.local", DNS_A), 5);
+    assert_int_equal(ttl("web.service.local", DNS_A), 5);
+    scene_fini(&scene);
+}
+
+/* Instances that change come back to their places: among those of a new tag too, whatever the order they got it in. */
+static void test_carriers_keep_the_order_of_registration(void **state)
+{
+    begin();
+    register_many(30);
+    scene_flush(&scene);
+    for (unsigned i = 0; i < 30; i++) {
+        char id[16];
+        unsigned which = i * 7 % 30;
+        snprintf(id, sizeof(id), "n%u", which);
+        scene_add(&scene, "web",
+                  &(struct scene_instance){.id = id, .address = "10.0.0.1", .port = 1000 + which, .tags = {"new"}});
+        if (i % 5 == 0)
+            scene_flush(&scene);
+    }
+    struct service_policy fixed = policy;
+    fixed.order = ORDER_FIXED;
+    scene_policy(&scene, &fixed, NULL, 0);
+    scene_flush(&scene);
+    static const char *const names[] = {"web.service.local", "new.web.service.local"};
+    for (unsigned k = 0; k < 2; k++) {
+        size_t len = scene_query_ask(&scene, &(struct scene_query){.name = names[k], .type = DNS_SRV, .is_tcp = true});
+        ldns_pkt *p = NULL;
+        assert_int_equal(ldns_wire2pkt(&p, scene.packet, len), LDNS_STATUS_OK);
+        assert_int_equal(ldns_pkt_ancount(p), 30);
+        for (unsigned i = 0; i < 30; i++)
+            assert_int_equal(ldns_rdf2native_int16(ldns_rr_rdf(ldns_rr_list_rr(ldns_pkt_answer(p), i), 2)), 1000 + i);
+        ldns_pkt_free(p);
+    }
+    struct publish_pick first;
+    struct err e;
+    assert_int_equal(publish_pick(scene.publisher, "web", "new", NULL, &first, &e), 0);
+    assert_int_equal(first.port, 1000);
+    scene_fini(&scene);
+}
+
 /* ── memory ── */
 
 static void change_everything(unsigned round)
@@ -354,6 +465,9 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_hidden_service),
         cmocka_unit_test(test_a_thousand_over_tcp),
+        cmocka_unit_test(test_work_is_of_the_touched_names),
+        cmocka_unit_test(test_late_renewal_looks_at_its_names),
+        cmocka_unit_test(test_carriers_keep_the_order_of_registration),
         cmocka_unit_test(test_flush_without_memory),
         cmocka_unit_test(test_effects_without_memory),
         cmocka_unit_test(test_reload_without_memory),
