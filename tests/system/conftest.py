@@ -25,6 +25,9 @@ TEST_SECONDS = 60
 
 
 def pytest_configure(config):
+    # A shell starts what it puts in the background with SIGINT ignored, and programs inherit that: a signal that a test
+    # sends would then do nothing. With a handler here, programs start with the default.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", f"seconds(n): the test may take n seconds (default {TEST_SECONDS})")
     if not os.access(os.environ.get("ROLLCALLD", ""), os.X_OK):
         raise pytest.UsageError("ROLLCALLD must name the built server; run tests/system/run, or make check")
