@@ -148,12 +148,14 @@ static int connect_unix(const char *path, struct client_wait *w, struct err *e)
     return connect_to((const struct sockaddr *)&address, sizeof(address), w, e);
 }
 
-/* "host:port", "[v6]:port", "host", "v6" */
+/* "unix:/path", "/path", "host:port", "[v6]:port", "host", "v6" */
 static int connect_server(const char *server, struct client_wait *w, struct err *e)
 {
     char host[NI_MAXHOST];
     if (strncmp(server, "unix:", 5) == 0)
         return connect_unix(server + 5, w, e);
+    if (server[0] == '/')
+        return connect_unix(server, w, e);
     const char *port = CLIENT_DEFAULT_PORT, *begin = server, *end = server + strlen(server);
     const char *colon = strrchr(server, ':');
     if (server[0] == '[') {

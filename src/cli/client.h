@@ -14,7 +14,7 @@
 #define CLIENT_HURRY_MS       250 /* enough for a server that lives; one that does not keeps nobody */
 
 struct client_options {
-    const char *server;        /* host:port, [v6]:port, host, or unix:/path; borrowed */
+    const char *server;        /* host:port, [v6]:port, host, unix:/path or /path; borrowed */
     const char *password_file; /* NULL: none; borrowed */
     uint32_t timeout_ms;       /* for connecting, and for each reply */
     int hurry_fd;              /* once this is readable, waits end within CLIENT_HURRY_MS; -1: none */

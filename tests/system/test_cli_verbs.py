@@ -157,6 +157,7 @@ def test_help_for_all_and_for_each(server):
 @pytest.mark.parametrize("address,text", [
     ("127.0.0.1:1", "cannot reach rollcalld at 127.0.0.1:1: Connection refused"),
     ("unix:/nonexistent", "cannot reach rollcalld at unix:/nonexistent: No such file or directory"),
+    ("/nonexistent", "cannot reach rollcalld at /nonexistent: No such file or directory"),
 ])
 def test_nobody_there(address, text):
     done = plain("-s", address, "ls")
@@ -170,7 +171,7 @@ def test_addresses_that_are_none(address):
 
 def test_the_server_by_environment_and_socket(server):
     s = server()
-    for address in (f"{s.registry_host}:{s.registry_port}", f"unix:{s.unix_path}"):
+    for address in (f"{s.registry_host}:{s.registry_port}", f"unix:{s.unix_path}", str(s.unix_path)):
         assert plain("ls", "--json", env={"ROLLCALL_SERVER": address}).stdout == "[]\n"
 
 
