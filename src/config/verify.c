@@ -168,11 +168,31 @@ static int verify_scripts(const struct draft *d, const struct config *c, struct 
     return 0;
 }
 
+/* A server that has become another user cannot change users any more. */
+static int verify_script_users(const struct draft *d, const struct config *c, struct err *e)
+{
+    for (size_t i = 0, k = 0; i < d->n_sections && c->server.user != NULL; i++) {
+        const struct draft_section *s = d->sections[i];
+        if (s->section->kind != SECTION_SCRIPT)
+            continue;
+        const char *user = c->scripts[k++].user;
+        if (user == NULL || strcmp(user, c->server.user) == 0 || strcmp(c->server.user, "root") == 0)
+            continue;
+        char why[ERR_TEXT_MAX];
+        snprintf(why, sizeof(why),
+                 "a server that runs as [server] user %.60s cannot run scripts as %.60s; leave one of "
+                 "the two out",
+                 c->server.user, user);
+        return draft_refuse(d, s, option_find("script", "user"), ERR_BADARG, why, e);
+    }
+    return 0;
+}
+
 int config_verify(const struct draft *d, const struct config *c, struct err *e)
 {
     static int (*const rules[])(const struct draft *, const struct config *, struct err *) = {
-        verify_domains, verify_zone_files, verify_dns_listen,      verify_ttl,
-        verify_leases,  verify_store,      verify_registry_listen, verify_scripts,
+        verify_domains, verify_zone_files,      verify_dns_listen, verify_ttl,          verify_leases,
+        verify_store,   verify_registry_listen, verify_scripts,    verify_script_users,
     };
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         int rc = rules[i](d, c, e);

@@ -192,6 +192,16 @@ static void a_listener_beyond_loopback_needs_a_password(void **state)
     config_free(config_good("[registry]\nlisten =\n"));
 }
 
+static void scripts_and_the_server_have_one_user_or_root(void **state)
+{
+    config_bad("[server]\nuser = nobody\n[script a]\ncommand = /bin/true\nuser = daemon\n",
+               "t.conf:5: [script a] user: a server that runs as [server] user nobody cannot run scripts as daemon; leave "
+               "one of the two out");
+    config_free(config_good("[server]\nuser = nobody\n[script a]\ncommand = /bin/true\nuser = nobody\n"));
+    config_free(config_good("[server]\nuser = root\n[script a]\ncommand = /bin/true\nuser = daemon\n"));
+    config_free(config_good("[script a]\ncommand = /bin/true\nuser = daemon\n"));
+}
+
 static void leases_are_ordered(void **state)
 {
     config_bad("[registry]\nlease_default = 10s\nlease_min = 20s\n",
@@ -242,6 +252,7 @@ int main(void)
         cmocka_unit_test(zone_files_belong_to_domains_by_their_place),
         cmocka_unit_test(ns_addresses_of_both_families),
         cmocka_unit_test(a_listener_beyond_loopback_needs_a_password),
+        cmocka_unit_test(scripts_and_the_server_have_one_user_or_root),
         cmocka_unit_test(leases_are_ordered),
         cmocka_unit_test(ttls_are_ordered),
         cmocka_unit_test(stores_that_are_not_built_are_refused),
