@@ -79,7 +79,8 @@ const struct option option_table[] = {
              "bytes."},
     {"dns", "zone_file", &option_files, AT(dns.zone_files), .value = "", .sample = "/etc/rollcall/service.local.zone",
      .help = "Zone files with the static names of the domains: the first file belongs to the first domain and so on. An "
-             "empty place in the list is a domain without a file. A reload reads the files again."},
+             "empty place in the list is a domain without a file. Records of one name and type that do not fit a DNS message "
+             "of 64 KiB are refused. A reload reads the files again."},
     {"dns", "ns_address", &option_addresses, .value = "", .sample = "192.0.2.53, 2001:db8::53",
      .help = "Addresses of the name ns.DOMAIN, for domains whose zone file does not define it. Without it the listen "
              "addresses are given; a wildcard is none."},
@@ -192,8 +193,9 @@ const struct option option_table[] = {
     {"script", "command", &option_path, SCRIPT_AT(command), .max = 4000, .sample = "/usr/lib/rollcall/check-disk /srv 90",
      .help = "The program, by its absolute path, and its arguments, split at blanks. No shell reads it: quotes, variables and "
              "redirections mean nothing. What is checked is in its environment."},
-    {"script", "user", &option_text, SCRIPT_AT(user), .value = "", .max = 31, .sample = "nobody",
-     .help = "The user that runs it. Without it the user of the server."},
+    {"script", "user", &option_text, SCRIPT_AT(user), .value = "", .max = 31, .sample = "rollcall",
+     .help = "The user that runs it. Without it the user of the server. Where [server] user is set it can be no other, because a "
+             "server that gave up root cannot change users."},
     {"script", "timeout", &option_duration, SCRIPT_AT(timeout_ms), .value = "10s", .min = 100 * MS, .max = H,
      .help = "The time it may take; a check can ask for less. Then it is killed with all that it started, and the check has "
              "failed."},

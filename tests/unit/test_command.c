@@ -129,7 +129,7 @@ static void a_held_id_may_not_come_back(void **state)
 {
     expect_start("REGISTER web 10.0.0.5 80 ID a\n", "*3");
     expect("DEREGISTER web a HOLD 10s\n", ":1\r\n");
-    expect_start("REGISTER web 10.0.0.5 80 ID a\n", "-BADARG ");
+    expect_start("REGISTER web 10.0.0.5 80 ID a\n", "-UNAVAILABLE ");
     protocol_advance(&w, 10100);
     expect_start("REGISTER web 10.0.0.5 80 ID a\n", "*3");
 }

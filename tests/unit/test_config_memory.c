@@ -16,7 +16,7 @@ static const char text[] = "[server]\nuser = a\nid = b\n"
                            "[http]\nlisten = x\n"
                            "[service web]\ncheck = script:s\nttl = 7\n"
                            "[service api]\norder = fixed\n"
-                           "[script s]\ncommand = /c\nuser = u\n";
+                           "[script s]\ncommand = /c\nuser = a\n";
 
 static int load(struct config **c, struct err *e)
 {
