@@ -6,25 +6,11 @@
 
 #include <cmocka.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "cli/cli.h"
-
-static void file_read(const char *name, struct buf *out)
-{
-    char path[1024], block[4096];
-    const char *root = getenv("srcdir");
-    snprintf(path, sizeof(path), "%s/%s", root != NULL ? root : ".", name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        fail_msg("cannot open %s", path);
-    size_t n;
-    while ((n = fread(block, 1, sizeof(block), file)) > 0)
-        buf_append(out, block, n);
-    fclose(file);
-}
+#include "tests/lib/source_file.h"
 
 static void must_say(const struct buf *text, const char *what, const char *words)
 {
@@ -45,7 +31,7 @@ static void the_manual_has_every_verb_and_option(void **state)
 {
     struct buf man;
     buf_init(&man, 0);
-    file_read("man/rollcall.1", &man);
+    source_file_read("man/rollcall.1", &man);
     (void)buf_cstr(&man);
     for (const struct verb *v = verb_table; v->name != NULL; v++) {
         char words[64];
@@ -64,7 +50,7 @@ static void the_completion_offers_every_verb_and_option(void **state)
 {
     struct buf text;
     buf_init(&text, 0);
-    file_read("contrib/completions/rollcall", &text);
+    source_file_read("contrib/completions/rollcall", &text);
     (void)buf_cstr(&text);
     char verbs[256] = "'";
     for (const struct verb *v = verb_table; v->name != NULL; v++) {

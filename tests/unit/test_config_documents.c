@@ -11,28 +11,14 @@
 
 #include "config/option.h"
 #include "tests/lib/config_try.h"
-
-/* A file of the source tree, whose root automake gives in `srcdir`. */
-static void file_read(const char *name, struct buf *out)
-{
-    char path[1024], block[4096];
-    const char *root = getenv("srcdir");
-    snprintf(path, sizeof(path), "%s/%s", root != NULL ? root : ".", name);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        fail_msg("cannot open %s", path);
-    size_t n;
-    while ((n = fread(block, 1, sizeof(block), file)) > 0)
-        buf_append(out, block, n);
-    fclose(file);
-}
+#include "tests/lib/source_file.h"
 
 static void the_sample_is_current(void **state)
 {
     struct buf there, wanted;
     buf_init(&there, 0);
     buf_init(&wanted, 0);
-    file_read("contrib/rollcalld.conf", &there);
+    source_file_read("contrib/rollcalld.conf", &there);
     config_write_sample(&wanted);
     if (strcmp(buf_cstr(&there), buf_cstr(&wanted)) != 0)
         fail_msg("contrib/rollcalld.conf is not what the table says: run `make documents`");
@@ -45,7 +31,7 @@ static void the_manual_is_current(void **state)
     struct buf page, wanted;
     buf_init(&page, 0);
     buf_init(&wanted, 0);
-    file_read("man/rollcalld.conf.5", &page);
+    source_file_read("man/rollcalld.conf.5", &page);
     buf_puts(&wanted, ".\\\" options begin\n");
     config_write_man(&wanted);
     buf_puts(&wanted, ".\\\" options end\n");
