@@ -1,8 +1,17 @@
-/* From a query packet to its answer, in place. Happy path: read the question, find the node of its name, place the set
- * of its type, write the header, append OPT. Every other outcome is a row of DESIGN 2's table of packets, decided in
- * answer_query in the order in which a server can know it.
+/* From query packets to their answers, in place, a batch at a time. Happy path of a query: read the question, find the
+ * node of its name, choose the set of its type, write the header, append OPT. Every other outcome is a row of DESIGN
+ * 2's table of packets, decided in answer_odd in the order in which a server can know it.
  *
- * The packet is foreign until question_read has been through it; after that only checked fields are used. An answer
+ * With a million names nothing of a name is in a cache, and each step of a lookup needs what the step before it found.
+ * So the batch goes through the steps together, and each step asks for the memory of the next:
+ *
+ *     read     questions, hashes       asks for the slots of the table
+ *     find     slots                   asks for the nodes
+ *     match    nodes, names            asks for the bodies and the rotation positions
+ *     choose   set and turn            asks for the records; a few answers ahead of
+ *     write    the answers
+ *
+ * A packet is foreign until question_read has been through it; after that only checked fields are used. An answer
  * never passes the limit: places for OPT are kept free from the start, records that do not fit are cut by reply_set, an
  * EDE that does not fit is dropped. */
 #include "engine/answer.h"
@@ -17,14 +26,11 @@
 
 #define KEEPALIVE_LEN 6  /* the option: code, length, timeout */
 #define TSIG_FIXED    16 /* RDATA behind the algorithm's name, no MAC and no other data */
+#define BODY_LINES    4  /* asked for at once: head, sets and groups of most bodies */
+#define AHEAD         4  /* answers between choosing and writing: 4 x 20 lines fit into the first cache */
 
 static const uint8_t ede_prohibited[] = {0, DNS_OPTION_EDE, 0, 2, 0, EDE_PROHIBITED};
 static const uint8_t ede_not_ours[] = {0, DNS_OPTION_EDE, 0, 2, 0, EDE_NOT_AUTHORITATIVE};
-
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
-}
 
 /* ── the frame of an answer ── */
 
@@ -142,24 +148,10 @@ static void refuse(struct reply *y, const uint8_t *ede, uint8_t len)
     y->ede_len = len;
 }
 
-static void answer_name(struct reply *y)
+/* The name is in none of our nodes. */
+static void answer_nobody(struct reply *y)
 {
     const struct question *q = y->q;
-    if (y->world == NULL) {
-        y->rcode = DNS_SERVFAIL;
-        return;
-    }
-    if (q->type == DNS_AXFR || q->type == DNS_IXFR) {
-        y->rcode = DNS_REFUSED;
-        return;
-    }
-    uint64_t hash = hash_bytes(q->loose, q->name_len, y->reader->answers->key);
-    const struct answer_node *node = table_find(&y->world->table, hash, q->loose, q->exact, q->name_len);
-    if (node != NULL) {
-        y->flags = DNS_AA;
-        answer_node(y, node);
-        return;
-    }
     const struct world_domain *d = world_domain_of(y->world, q->exact, q->name_len);
     if (d == NULL) {
         refuse(y, ede_not_ours, sizeof(ede_not_ours));
@@ -170,7 +162,26 @@ static void answer_name(struct reply *y)
     reply_put_negative(y, d, DNS_HEADER_LEN, q->name_len);
 }
 
-static size_t answer_query(struct reply *y)
+static size_t answer_name(struct reply *y, const struct reply_set *from)
+{
+    if (from->node == NULL) {
+        answer_nobody(y);
+    } else {
+        y->flags = DNS_AA;
+        answer_node(y, from);
+    }
+    return reply_finish(y);
+}
+
+/* A question for records of class IN, from who may ask, in a query that is sound. */
+static bool asks_for_name(const struct question *q, bool is_refused)
+{
+    return (q->flags & DNS_OPCODE_MASK) == 0 && !q->is_malformed && q->edns_version == 0 && !is_refused &&
+           q->tsig_at == 0 && q->class == DNS_IN && q->type != DNS_AXFR && q->type != DNS_IXFR;
+}
+
+/* What answer_name is not for. */
+static size_t answer_odd(struct reply *y)
 {
     const struct question *q = y->q;
     if ((q->flags & DNS_OPCODE_MASK) != 0)
@@ -179,12 +190,12 @@ static size_t answer_query(struct reply *y)
         y->rcode = DNS_FORMERR;
     else if (q->edns_version != 0)
         y->rcode = DNS_BADVERS;
-    else if (y->rq->is_refused)
+    else if (y->is_refused)
         refuse(y, ede_prohibited, sizeof(ede_prohibited));
     else if (q->tsig_at != 0)
         return answer_tsig(y);
-    else if (q->class == DNS_IN)
-        answer_name(y);
+    else if (q->class == DNS_IN && y->world == NULL)
+        y->rcode = DNS_SERVFAIL;
     else if (q->class == DNS_CH)
         answer_chaos(y);
     else
@@ -192,58 +203,145 @@ static size_t answer_query(struct reply *y)
     return reply_finish(y);
 }
 
-static void count_reply(const struct reply *y)
+/* ── counters: one addition per batch ── */
+
+struct tally {
+    uint32_t rcode[DNS_BADVERS + 1];
+    uint32_t nodata, truncated, dropped;
+};
+
+static void tally_reply(struct tally *t, const struct reply *y)
 {
-    struct answer_counters *c = &y->reader->counters;
-    switch (y->rcode) {
-    case DNS_NOERROR:
-        count(y->n_answers > 0 || (y->flags & DNS_TC) != 0 ? &c->noerror : &c->nodata);
-        break;
-    case DNS_NXDOMAIN:
-        count(&c->nxdomain);
-        break;
-    case DNS_REFUSED:
-    case DNS_NOTAUTH:
-        count(&c->refused);
-        break;
-    case DNS_FORMERR:
-        count(&c->formerr);
-        break;
-    case DNS_NOTIMP:
-        count(&c->notimp);
-        break;
-    case DNS_BADVERS:
-        count(&c->badvers);
-        break;
-    default:
-        break;
-    }
-    if ((y->flags & DNS_TC) != 0)
-        count(&c->truncated);
-    if (y->rq->is_tcp)
-        count(&c->tcp);
+    t->rcode[y->rcode]++;
+    t->nodata += y->rcode == DNS_NOERROR && y->n_answers == 0 && (y->flags & DNS_TC) == 0;
+    t->truncated += (y->flags & DNS_TC) != 0;
 }
 
-size_t answer_packet(struct answer_reader *r, const struct answer_request *rq, uint8_t *packet, size_t len, size_t cap)
+static void count(_Atomic uint64_t *counter, uint32_t n)
 {
-    count(&r->counters.queries);
-    if (len < DNS_HEADER_LEN || (packet[2] & (DNS_QR >> 8)) != 0) {
-        count(&r->counters.dropped);
-        return 0;
-    }
+    if (n != 0)
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void count_batch(struct answer_counters *c, const struct tally *t, uint32_t n, bool is_tcp)
+{
+    count(&c->queries, n);
+    count(&c->noerror, t->rcode[DNS_NOERROR] - t->nodata);
+    count(&c->nodata, t->nodata);
+    count(&c->nxdomain, t->rcode[DNS_NXDOMAIN]);
+    count(&c->refused, t->rcode[DNS_REFUSED] + t->rcode[DNS_NOTAUTH]);
+    count(&c->formerr, t->rcode[DNS_FORMERR]);
+    count(&c->notimp, t->rcode[DNS_NOTIMP]);
+    count(&c->badvers, t->rcode[DNS_BADVERS]);
+    count(&c->truncated, t->truncated);
+    count(&c->dropped, t->dropped);
+    count(&c->tcp, is_tcp ? n - t->dropped : 0);
+}
+
+/* ── the steps of a batch ── */
+
+enum pending_kind { PENDING_SILENT, PENDING_ODD, PENDING_NAME };
+
+struct pending {
+    enum pending_kind kind;
+    uint64_t hash;
+    struct reply_set from;
     struct question q;
-    question_read(&q, packet, len);
-    uint64_t lag_ms = atomic_load_explicit(&r->answers->lease_lag_ms, memory_order_relaxed);
+};
+
+struct batch {
+    struct answer_reader *reader;
+    const struct answer_request *rq;
+    const struct world *world;
+    uint64_t lease_ms;
+    struct answer_item *items;
+    size_t n;
+    struct pending pending[ANSWER_BATCH];
+};
+
+static void read_question(const struct batch *b, const struct answer_item *item, struct pending *p)
+{
+    p->kind = PENDING_SILENT;
+    if (item->len < DNS_HEADER_LEN || (item->packet[2] & (DNS_QR >> 8)) != 0)
+        return;
+    p->kind = PENDING_ODD;
+    question_read(&p->q, item->packet, item->len);
+    if (b->world == NULL || !asks_for_name(&p->q, item->is_refused))
+        return;
+    p->kind = PENDING_NAME;
+    p->hash = hash_bytes(p->q.loose, p->q.name_len, b->reader->answers->key);
+    table_prefetch_slots(&b->world->table, p->hash);
+}
+
+static void match_node(const struct batch *b, struct pending *p)
+{
+    const struct question *q = &p->q;
+    p->from.node = table_find(&b->world->table, p->hash, q->loose, q->exact, q->name_len);
+    if (p->from.node == NULL)
+        return;
+    p->from.body = node_body(p->from.node);
+    for (int i = 0; i < BODY_LINES && p->from.body != NULL; i++)
+        __builtin_prefetch((const uint8_t *)p->from.body + (size_t)i * 64);
+    reply_prefetch_turn(b->reader, p->from.node);
+}
+
+static void choose_set(struct batch *b, size_t i)
+{
+    if (i >= b->n)
+        return;
+    struct pending *p = &b->pending[i];
+    if (p->kind == PENDING_NAME && p->from.node != NULL)
+        reply_choose(b->reader, &p->from, p->q.type);
+}
+
+static void write_answer(struct batch *b, struct tally *t, size_t i)
+{
+    struct answer_item *item = &b->items[i];
+    struct pending *p = &b->pending[i];
+    if (p->kind == PENDING_SILENT) {
+        t->dropped++;
+        item->len = 0;
+        return;
+    }
     struct reply y = {
-        .reader = r,
-        .rq = rq,
-        .world = atomic_load_explicit(&r->answers->world, memory_order_acquire),
-        .q = &q,
-        .lease_ms = rq->now_ms > lag_ms ? rq->now_ms - lag_ms : 0,
-        .packet = packet,
+        .reader = b->reader,
+        .rq = b->rq,
+        .world = b->world,
+        .q = &p->q,
+        .is_refused = item->is_refused,
+        .lease_ms = b->lease_ms,
+        .packet = item->packet,
     };
-    reply_begin(&y, cap);
-    size_t n = answer_query(&y);
-    count_reply(&y);
-    return n;
+    reply_begin(&y, item->cap);
+    item->len = p->kind == PENDING_NAME ? answer_name(&y, &p->from) : answer_odd(&y);
+    tally_reply(t, &y);
+}
+
+void answer_batch(struct answer_reader *r, const struct answer_request *rq, struct answer_item *items, size_t n)
+{
+    must(n <= ANSWER_BATCH);
+    uint64_t lag_ms = atomic_load_explicit(&r->answers->lease_lag_ms, memory_order_relaxed);
+    struct batch b;
+    b.reader = r;
+    b.rq = rq;
+    b.world = atomic_load_explicit(&r->answers->world, memory_order_acquire);
+    b.lease_ms = rq->now_ms > lag_ms ? rq->now_ms - lag_ms : 0;
+    b.items = items;
+    b.n = n;
+    for (size_t i = 0; i < n; i++)
+        read_question(&b, &items[i], &b.pending[i]);
+    for (size_t i = 0; i < n; i++)
+        if (b.pending[i].kind == PENDING_NAME)
+            table_prefetch_node(&b.world->table, b.pending[i].hash);
+    for (size_t i = 0; i < n; i++)
+        if (b.pending[i].kind == PENDING_NAME)
+            match_node(&b, &b.pending[i]);
+    for (size_t i = 0; i < AHEAD; i++)
+        choose_set(&b, i);
+    struct tally t = {0};
+    for (size_t i = 0; i < n; i++) {
+        choose_set(&b, i + AHEAD);
+        write_answer(&b, &t, i);
+    }
+    count_batch(&r->counters, &t, (uint32_t)n, rq->is_tcp);
 }

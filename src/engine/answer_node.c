@@ -24,7 +24,7 @@ static void put_denial(struct reply *y, const struct world_domain *d, const stru
     if (no->is_missing || (no->body != NULL && no->body->is_nxdomain))
         y->rcode = DNS_NXDOMAIN;
     if (no->body != NULL) {
-        y->ede = no->body->ede;
+        y->ede = body_place(no->body, no->body->ede);
         y->ede_len = no->body->ede_len;
     }
     reply_put_negative(y, d, no->name_at, y->q->name_len);
@@ -37,36 +37,23 @@ static void put_any(struct reply *y, uint16_t owner)
     reply_put_record(y, owner, DNS_HINFO, DNS_IN, ANY_TTL_S, hinfo, sizeof(hinfo));
 }
 
-static const struct body_set *node_set(const struct answer_node *node, const struct answer_body *body, uint16_t type)
+/* Places what the node has for the question. True if that is a CNAME that leads on. */
+static bool put_node(struct reply *y, const struct reply_set *from, size_t name_at)
 {
-    if (body == NULL || (type != DNS_SRV && atomic_load_explicit(&node->is_srv_only, memory_order_relaxed)))
-        return NULL;
-    return body_find(body, type);
-}
-
-/* Places what the node has for the question. Returns the CNAME set if that leads on. */
-static const struct body_set *put_node(struct reply *y, const struct answer_node *node, size_t name_at)
-{
-    uint16_t owner = (uint16_t)(0xc000 | name_at);
-    const struct answer_body *body = atomic_load_explicit(&node->body, memory_order_acquire);
-    const struct body_set *set = node_set(node, body, y->q->type);
-    if (set != NULL) {
-        reply_put_set(y, &(struct reply_set){node, body, set}, owner);
-        return NULL;
+    uint16_t owner = (uint16_t)(0xc000 | name_at), type = y->q->type;
+    if (from->set != NULL) {
+        reply_put_set(y, from, owner);
+        /* ANY is answered by a CNAME: RFC 8482 section 4 */
+        return from->set->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
     }
-    set = node_set(node, body, DNS_CNAME);
-    if (set != NULL) {
-        reply_put_set(y, &(struct reply_set){node, body, set}, owner);
-        return y->q->type != DNS_ANY ? set : NULL; /* ANY is answered by it: RFC 8482 section 4 */
-    }
-    if (y->q->type == DNS_ANY && body != NULL && body->n_sets > 0) {
+    if (type == DNS_ANY && from->body != NULL && from->body->n_sets > 0) {
         put_any(y, owner);
-        return NULL;
+        return false;
     }
     const struct world_domain *d = world_domain_of(y->world, y->q->exact, y->q->name_len);
     if (d != NULL)
-        put_denial(y, d, &(struct denied){.body = body, .name_at = name_at});
-    return NULL;
+        put_denial(y, d, &(struct denied){.body = from->body, .name_at = name_at});
+    return false;
 }
 
 static bool is_in_chain(const struct answer_node *const *chain, int n, const struct answer_node *node)
@@ -77,16 +64,16 @@ static bool is_in_chain(const struct answer_node *const *chain, int n, const str
     return false;
 }
 
-void answer_node(struct reply *y, const struct answer_node *node)
+/* Follows the CNAME that was written at `link`. */
+static void answer_chain(struct reply *y, const struct answer_node *node, const uint8_t *link)
 {
     const struct answer_node *chain[CHAIN_LINKS];
-    const uint8_t *link = y->at;
-    const struct body_set *cname = put_node(y, node, DNS_HEADER_LEN);
-    for (int links = 1; cname != NULL && y->at > link && links <= CHAIN_LINKS; links++) {
+    struct question *q = y->q;
+    bool leads_on = true;
+    for (int links = 1; leads_on && y->at > link && links <= CHAIN_LINKS; links++) {
         chain[links - 1] = node;
         const uint8_t *target = link + RR_FIXED;
-        question_fold(y->q, target, wire_get16(link + RR_LEN_AT));
-        struct question *q = y->q;
+        question_fold(q, target, wire_get16(link + RR_LEN_AT));
         const struct world_domain *d = world_domain_of(y->world, q->exact, q->name_len);
         if (d == NULL)
             return;
@@ -99,12 +86,18 @@ void answer_node(struct reply *y, const struct answer_node *node)
         }
         if (is_in_chain(chain, links, node))
             return;
-        if (links == CHAIN_LINKS) {
-            const struct answer_body *body = atomic_load_explicit(&node->body, memory_order_acquire);
-            if (node_set(node, body, q->type) == NULL && node_set(node, body, DNS_CNAME) != NULL)
-                return;
-        }
+        struct reply_set from = {.node = node, .body = node_body(node)};
+        reply_choose(y->reader, &from, q->type);
+        if (links == CHAIN_LINKS && from.set != NULL && from.set->type == DNS_CNAME && q->type != DNS_CNAME)
+            return;
         link = y->at;
-        cname = put_node(y, node, target_at);
+        leads_on = put_node(y, &from, target_at);
     }
+}
+
+void answer_node(struct reply *y, const struct reply_set *from)
+{
+    const uint8_t *link = y->at;
+    if (put_node(y, from, DNS_HEADER_LEN))
+        answer_chain(y, from->node, link);
 }

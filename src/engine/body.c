@@ -15,6 +15,7 @@
 struct group_plan {
     size_t first, n;            /* records of the source */
     size_t ring_len, extra_len; /* of one round */
+    bool has_extra_at;          /* they differ in length */
     struct schedule schedule;
 };
 
@@ -34,11 +35,17 @@ struct body_plan {
 
 /* Cuts the one allocation: groups and 32-bit tables first, then 16-bit ones, then bytes. */
 struct body_cut {
+    uint8_t *base;
     struct body_group *groups;
     uint32_t *words;
     uint16_t *halves;
     uint8_t *bytes;
 };
+
+static uint32_t place(const struct body_cut *cut, const void *at)
+{
+    return (uint32_t)((const uint8_t *)at - cut->base);
+}
 
 static int plan_group(struct body_plan *p, size_t first, size_t n, bool is_fixed, uint32_t *weights)
 {
@@ -48,6 +55,7 @@ static int plan_group(struct body_plan *p, size_t first, size_t n, bool is_fixed
         const struct body_rr *rr = &p->source->rrs[first + i];
         g->ring_len += RR_FIXED + rr->rdata_len;
         g->extra_len += rr->extra_len;
+        g->has_extra_at |= rr->extra_len != p->source->rrs[first].extra_len;
         weights[i] = is_fixed ? 1 : rr->weight; /* a fixed order needs no schedule */
     }
     int rc = schedule_init(&g->schedule, weights, (uint32_t)n);
@@ -90,7 +98,7 @@ static size_t plan_size(const struct body_plan *p, struct body_cut *cut)
     for (size_t s = 0; s < p->n_sets; s++) {
         for (size_t i = 0; i < p->sets[s].n_groups; i++) {
             const struct group_plan *g = &p->groups[p->sets[s].first_group + i];
-            words += (p->sets[s].rr_len == 0 ? 2 * g->n + 1 : 0) + (g->extra_len > 0 ? 2 * g->n + 1 : 0);
+            words += (p->sets[s].rr_len == 0 ? 2 * g->n + 1 : 0) + (g->has_extra_at ? 2 * g->n + 1 : 0);
             halves += g->schedule.n;
             bytes += 2 * (g->ring_len + g->extra_len);
         }
@@ -99,7 +107,7 @@ static size_t plan_size(const struct body_plan *p, struct body_cut *cut)
     size_t at_words = at_groups + p->n_groups * sizeof(struct body_group);
     size_t at_halves = at_words + words * sizeof(uint32_t);
     size_t at_bytes = at_halves + halves * sizeof(uint16_t);
-    *cut = (struct body_cut){(void *)at_groups, (void *)at_words, (void *)at_halves, (void *)at_bytes};
+    *cut = (struct body_cut){NULL, (void *)at_groups, (void *)at_words, (void *)at_halves, (void *)at_bytes};
     return at_bytes + bytes;
 }
 
@@ -114,24 +122,31 @@ static uint8_t *put_rr(uint8_t *at, const struct body_set_source *set, const str
     return at + RR_FIXED + rr->rdata_len;
 }
 
+/* A table of 2n + 1 offsets, or NULL if none is needed. */
+static uint32_t *cut_offsets(struct body_cut *cut, bool is_needed, size_t n)
+{
+    if (!is_needed)
+        return NULL;
+    uint32_t *at = cut->words;
+    cut->words += 2 * n + 1;
+    return at;
+}
+
 static void fill_ring(struct body_group *g, const struct body_plan *p, const struct set_plan *set,
                       const struct group_plan *plan, struct body_cut *cut)
 {
-    uint32_t *at = NULL;
-    if (set->rr_len == 0) {
-        at = cut->words;
-        cut->words += 2 * plan->n + 1;
-    }
-    g->ring = cut->bytes;
-    g->at = at;
+    uint32_t *at = cut_offsets(cut, set->rr_len == 0, plan->n);
+    const uint8_t *ring = cut->bytes;
+    g->ring = place(cut, ring);
+    g->at = at != NULL ? place(cut, at) : 0;
     for (size_t i = 0; i < 2 * plan->n; i++) {
         const struct body_rr *rr = &p->source->rrs[plan->first + i % plan->n];
         if (at != NULL)
-            at[i] = (uint32_t)(cut->bytes - g->ring);
+            at[i] = (uint32_t)(cut->bytes - ring);
         cut->bytes = put_rr(cut->bytes, set->source, rr, p->source->bytes.data + rr->rdata);
     }
     if (at != NULL)
-        at[2 * plan->n] = (uint32_t)(cut->bytes - g->ring);
+        at[2 * plan->n] = (uint32_t)(cut->bytes - ring);
 }
 
 static void fill_extra(struct body_group *g, const struct body_plan *p, const struct group_plan *plan,
@@ -139,27 +154,30 @@ static void fill_extra(struct body_group *g, const struct body_plan *p, const st
 {
     if (plan->extra_len == 0)
         return;
-    uint32_t *at = cut->words;
-    cut->words += 2 * plan->n + 1;
-    g->extra = cut->bytes;
-    g->extra_at = at;
+    uint32_t *at = cut_offsets(cut, plan->has_extra_at, plan->n);
+    const uint8_t *extra = cut->bytes;
+    g->extra = place(cut, extra);
+    g->extra_at = at != NULL ? place(cut, at) : 0;
+    g->extra_len = at != NULL ? 0 : p->source->rrs[plan->first].extra_len;
     for (size_t i = 0; i < 2 * plan->n; i++) {
         const struct body_rr *rr = &p->source->rrs[plan->first + i % plan->n];
-        at[i] = (uint32_t)(cut->bytes - g->extra);
+        if (at != NULL)
+            at[i] = (uint32_t)(cut->bytes - extra);
         if (rr->extra_len > 0)
             memcpy(cut->bytes, p->source->bytes.data + rr->extra, rr->extra_len);
         cut->bytes += rr->extra_len;
     }
-    at[2 * plan->n] = (uint32_t)(cut->bytes - g->extra);
+    if (at != NULL)
+        at[2 * plan->n] = (uint32_t)(cut->bytes - extra);
 }
 
 static void fill_group(struct body_group *g, const struct body_plan *p, const struct set_plan *set,
                        const struct group_plan *plan, struct body_cut *cut)
 {
-    *g = (struct body_group){.n = (uint16_t)plan->n, .n_slots = plan->schedule.n};
+    *g = (struct body_group){.n = (uint32_t)plan->n, .n_slots = plan->schedule.n};
     if (plan->schedule.n > 0) {
-        g->slots = cut->halves;
-        memcpy(cut->halves, plan->schedule.slots, plan->schedule.n * sizeof(*g->slots));
+        g->slots = place(cut, cut->halves);
+        memcpy(cut->halves, plan->schedule.slots, plan->schedule.n * sizeof(*cut->halves));
         cut->halves += plan->schedule.n;
     }
     fill_ring(g, p, set, plan, cut);
@@ -181,10 +199,11 @@ static void fill_set(struct body_set *set, const struct body_plan *p, const stru
         .position = set_position(source->type),
         .rr_len = (uint16_t)plan->rr_len,
         .serial_at = source->serial_at,
-        .n_groups = (uint32_t)plan->n_groups,
+        .n_groups = (uint16_t)plan->n_groups,
         .ttl_s = source->ttl_s,
-        .groups = cut->groups,
+        .groups = place(cut, cut->groups),
     };
+    const struct body_group *first = cut->groups;
     for (size_t i = 0; i < plan->n_groups; i++) {
         const struct group_plan *g = &p->groups[plan->first_group + i];
         fill_group(cut->groups, p, plan, g, cut);
@@ -192,7 +211,7 @@ static void fill_set(struct body_set *set, const struct body_plan *p, const stru
         cut->groups++;
     }
     set->n_answers = source->max_answers != 0 && source->max_answers < set->n ? source->max_answers : set->n;
-    uint32_t period = set->groups[0].n_slots > 0 ? set->groups[0].n_slots : set->groups[0].n;
+    uint32_t period = first->n_slots > 0 ? first->n_slots : first->n;
     set->wrap = UINT32_MAX - UINT32_MAX % period;
 }
 
@@ -200,10 +219,11 @@ static int body_fill(const struct body_plan *p, struct answer_body **out)
 {
     struct body_cut cut;
     size_t len = plan_size(p, &cut);
-    struct answer_body *b = malloc(len);
+    struct answer_body *b = len <= UINT32_MAX ? malloc(len) : NULL;
     if (b == NULL)
         return ERR_NOMEM;
     uint8_t *base = (uint8_t *)b;
+    cut.base = base;
     cut.groups = (void *)(base + (uintptr_t)cut.groups);
     cut.words = (void *)(base + (uintptr_t)cut.words);
     cut.halves = (void *)(base + (uintptr_t)cut.halves);
@@ -212,7 +232,7 @@ static int body_fill(const struct body_plan *p, struct answer_body **out)
     atomic_init(&b->lapse_ms, p->source->lapse_ms);
     b->is_nxdomain = p->source->is_nxdomain;
     b->ede_len = p->source->ede_len;
-    b->ede = b->ede_len > 0 ? cut.bytes : NULL;
+    b->ede = place(&cut, cut.bytes);
     memcpy(cut.bytes, p->source->ede, b->ede_len);
     cut.bytes += b->ede_len;
     for (size_t i = 0; i < p->n_sets; i++)

@@ -8,6 +8,9 @@
  *                               extra    the additional records of each, doubled likewise
  *                               slots    c a c b c ...    who comes first, if weights differ
  *
+ * What leads to the bytes (head, sets, groups) lies together at the front, and places are 32-bit offsets into the body:
+ * few cache lines are touched, and they are known as soon as the body is.
+ *
  * A record is stored with the owner 0xC00C (the question's name) and the set's TTL; both are patched in the packet when
  * they have to be others. Additional records are stored with a placeholder for the pointer to the target's name. */
 #ifndef ENGINE_BODY_H
@@ -28,37 +31,39 @@
 #define RR_TTL_AT  6
 #define RR_LEN_AT  10
 
+/* Offsets count from the start of the body. */
 struct body_group {
-    uint16_t n;       /* records */
+    uint32_t n;       /* records */
     uint32_t n_slots; /* 0: all weights are equal */
-    const uint16_t *slots;
-    const uint8_t *ring;
-    const uint32_t *at; /* 2n + 1 offsets into ring; NULL while set->rr_len holds */
-    const uint8_t *extra;
-    const uint32_t *extra_at; /* 2n + 1 offsets into extra; NULL: no additional records */
+    uint32_t slots;   /* uint16_t each */
+    uint32_t ring;
+    uint32_t at;        /* 2n + 1 offsets (uint32_t) into ring; 0 while set->rr_len holds */
+    uint32_t extra;     /* 0: no additional records */
+    uint32_t extra_at;  /* 2n + 1 offsets (uint32_t) into extra; 0 while extra_len holds */
+    uint32_t extra_len; /* of every record's additional records; 0: they differ */
 };
 
 struct body_set {
     uint16_t type;
     uint8_t order;         /* enum answer_order */
     uint8_t target_at;     /* where in a record the name begins that its additional records belong to */
-    uint8_t position;      /* which of the name's rotation positions is this set's */
     uint16_t rr_len;       /* of every record; 0: they differ */
     uint16_t serial_at;    /* SOA of ours: where in the record the serial stands; 0: none */
+    uint16_t n_groups;     /* at least 1 */
+    uint8_t position;      /* which of the name's rotation positions is this set's */
     uint32_t n, n_answers; /* records; records in an answer */
-    uint32_t n_groups;
-    uint32_t wrap; /* rotation positions run below this: a multiple of the first group's period */
+    uint32_t wrap;         /* rotation positions run below this: a multiple of the first group's period */
     uint32_t ttl_s;
-    const struct body_group *groups;
+    uint32_t groups; /* offset */
 };
 
 struct answer_body {
     struct retired retired;
-    uint16_t n_sets;
     _Atomic uint64_t lapse_ms; /* lease clock: nothing in it ends before; UINT64_MAX: permanent. Renewals raise it. */
-    bool is_nxdomain; /* an empty answer means NXDOMAIN: on_empty, and nothing below */
-    uint8_t ede_len;
-    const uint8_t *ede; /* the whole option, told with a negative answer; NULL: none */
+    uint32_t ede;              /* the whole option, told with a negative answer */
+    uint8_t ede_len;           /* 0: none */
+    bool is_nxdomain;          /* an empty answer means NXDOMAIN: on_empty, and nothing below */
+    uint16_t n_sets;
     struct body_set sets[];
 };
 
@@ -70,6 +75,16 @@ static inline const struct body_set *body_find(const struct answer_body *b, uint
         if (b->sets[i].type == type)
             return &b->sets[i];
     return NULL;
+}
+
+static inline const void *body_place(const struct answer_body *b, uint32_t offset)
+{
+    return (const uint8_t *)b + offset;
+}
+
+static inline const struct body_group *body_groups(const struct answer_body *b, const struct body_set *set)
+{
+    return body_place(b, set->groups);
 }
 
 /* ── building ── */
@@ -120,7 +135,7 @@ void body_source_end(struct body_source *s, struct body_rr *rr);
 void body_source_extra(struct body_source *s, struct body_rr *rr, uint16_t type, uint32_t ttl_s, const void *rdata,
                        uint16_t len);
 
-/* ERR_NOMEM. Sets without records are left out. */
+/* ERR_NOMEM, also for more than 4 GiB. Sets without records are left out. */
 int body_new(const struct body_source *s, struct answer_body **out) MUST_CHECK;
 void body_free(struct answer_body *b); /* one that was never published; NULL is allowed */
 

@@ -11,6 +11,7 @@ struct reply {
     const struct answer_request *rq;
     const struct world *world;
     struct question *q;
+    bool is_refused;   /* the client may not ask here */
     uint64_t lease_ms; /* now on the lease clock */
     uint8_t *packet;
     uint8_t *at;    /* where the next record goes */
@@ -28,13 +29,20 @@ static inline size_t reply_room(const struct reply *y)
     return (size_t)(y->end - y->at);
 }
 
-/* Places a set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to the
- * name that it answers for. */
+/* What a node has for a question: the set of its type, else its CNAME, and who comes first. */
 struct reply_set {
-    const struct answer_node *node;
-    const struct answer_body *body; /* the node's, as it was read once */
-    const struct body_set *set;     /* of the body */
+    const struct answer_node *node; /* NULL: there is no such name */
+    const struct answer_body *body; /* the node's, as it was read once; NULL: an empty non-terminal */
+    const struct body_set *set;     /* of the body; NULL: nothing of this type */
+    uint32_t turn;
 };
+
+/* Asks for the memory of a node's rotation positions. */
+void reply_prefetch_turn(const struct answer_reader *r, const struct answer_node *node);
+/* From node and body to set and turn; takes the turn. Asks for the memory of the records. */
+void reply_choose(struct answer_reader *r, struct reply_set *from, uint16_t type);
+/* Places a chosen set, balanced, with its additional records: as much as fits (DESIGN 2, sizes). `owner`: a pointer to
+ * the name that it answers for. */
 void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner);
 /* NOERROR or NXDOMAIN without an answer: the domain's SOA. `name_at`: offset of the name in the packet that is denied,
  * of `name_len` bytes. */
@@ -43,8 +51,8 @@ void reply_put_negative(struct reply *y, const struct world_domain *d, size_t na
 void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,
                       uint16_t len);
 
-/* The answer from the node of the question's name. */
-void answer_node(struct reply *y, const struct answer_node *node);
+/* The answer from what was chosen for the question's name, whose node there is. */
+void answer_node(struct reply *y, const struct reply_set *from);
 /* Class CH. */
 void answer_chaos(struct reply *y);
 

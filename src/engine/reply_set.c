@@ -14,75 +14,122 @@
 #include "dns/name.h"
 #include "dns/wire.h"
 
-#define CHOSEN_MAX 64 /* records that are picked one by one; larger answers are stretches of the ring */
+#define CHOSEN_MAX     64 /* records that are picked one by one; larger answers are stretches of the ring */
+#define PREFETCH_LINES 4
 
 /* ── who comes first ── */
 
-static uint32_t set_turn(const struct reply *y, const struct answer_node *node, const struct body_set *set)
+void reply_prefetch_turn(const struct answer_reader *r, const struct answer_node *node)
+{
+    uint32_t id = atomic_load_explicit(&node->rotation, memory_order_acquire);
+    if (id != 0)
+        __builtin_prefetch(r->chunks[id / ROTATION_CHUNK][id % ROTATION_CHUNK], 1);
+}
+
+static uint32_t set_turn(struct answer_reader *r, const struct answer_node *node, const struct body_set *set)
 {
     if (set->n == 1 || set->order == ORDER_FIXED)
         return 0;
     if (set->order == ORDER_RANDOM)
-        return (uint32_t)(rng_u64(&y->reader->rng) >> 32);
+        return (uint32_t)(rng_u64(&r->rng) >> 32);
     uint32_t id = atomic_load_explicit(&node->rotation, memory_order_acquire);
     if (id == 0)
         return 0;
-    uint32_t *position = &y->reader->chunks[id / ROTATION_CHUNK][id % ROTATION_CHUNK][set->position];
+    uint32_t *position = &r->chunks[id / ROTATION_CHUNK][id % ROTATION_CHUNK][set->position];
     uint32_t turn = *position < set->wrap ? *position : *position - set->wrap;
     *position = turn + 1 < set->wrap ? turn + 1 : 0;
     return turn;
 }
 
-static uint32_t group_first(const struct body_group *g, uint32_t turn)
+static uint32_t group_first(const struct answer_body *b, const struct body_group *g, uint32_t turn)
 {
     if (g->n == 1)
         return 0;
-    return g->n_slots > 0 ? g->slots[turn % g->n_slots] : turn % g->n;
+    if (g->n_slots == 0)
+        return turn % g->n;
+    const uint16_t *slots = body_place(b, g->slots);
+    return slots[turn % g->n_slots];
 }
 
-static size_t rr_at(const struct body_set *set, const struct body_group *g, uint32_t i)
+/* Where record `i` of a group begins in its ring. */
+static size_t rr_at(const struct reply_set *from, const struct body_group *g, uint32_t i)
 {
-    return set->rr_len != 0 ? (size_t)set->rr_len * i : g->at[i];
+    if (from->set->rr_len != 0)
+        return (size_t)from->set->rr_len * i;
+    const uint32_t *at = body_place(from->body, g->at);
+    return at[i];
 }
 
-static uint32_t set_ttl(const struct reply *y, const struct answer_body *body, const struct body_set *set)
+static uint32_t set_ttl(const struct reply *y, const struct reply_set *from)
 {
-    uint64_t lapse_ms = atomic_load_explicit(&body->lapse_ms, memory_order_relaxed);
-    if (lapse_ms >= y->lease_ms + (uint64_t)set->ttl_s * 1000)
-        return set->ttl_s;
+    uint64_t lapse_ms = atomic_load_explicit(&from->body->lapse_ms, memory_order_relaxed);
+    if (lapse_ms >= y->lease_ms + (uint64_t)from->set->ttl_s * 1000)
+        return from->set->ttl_s;
     uint64_t left_s = lapse_ms > y->lease_ms ? (lapse_ms - y->lease_ms) / 1000 : 0;
     return left_s > y->world->ttl_floor_s ? (uint32_t)left_s : y->world->ttl_floor_s;
+}
+
+static const struct body_set *node_set(const struct reply_set *from, uint16_t type)
+{
+    if (type != DNS_SRV && atomic_load_explicit(&from->node->is_srv_only, memory_order_relaxed))
+        return NULL;
+    return body_find(from->body, type);
+}
+
+/* The records that the turn will place: the processor's own prefetcher follows once it has seen the beginning. */
+static void prefetch_records(const struct reply_set *from)
+{
+    const struct body_group *g = body_groups(from->body, from->set);
+    const uint8_t *ring = body_place(from->body, g->ring);
+    const uint8_t *at = ring + rr_at(from, g, group_first(from->body, g, from->turn));
+    for (int i = 0; i < PREFETCH_LINES; i++)
+        __builtin_prefetch(at + (size_t)i * 64);
+}
+
+void reply_choose(struct answer_reader *r, struct reply_set *from, uint16_t type)
+{
+    from->set = NULL;
+    if (from->body == NULL)
+        return;
+    from->set = node_set(from, type);
+    if (from->set == NULL)
+        from->set = node_set(from, DNS_CNAME);
+    if (from->set == NULL)
+        return;
+    from->turn = set_turn(r, from->node, from->set);
+    prefetch_records(from);
 }
 
 /* ── answers ── */
 
 /* `n` records of the ring from `first` on, or as many as fit. Returns how many. */
-static uint32_t put_run(struct reply *y, const struct body_set *set, const struct body_group *g, uint32_t first,
+static uint32_t put_run(struct reply *y, const struct reply_set *from, const struct body_group *g, uint32_t first,
                         uint32_t n)
 {
-    size_t from = rr_at(set, g, first), room = reply_room(y);
-    if (rr_at(set, g, first + n) - from > room) {
+    size_t begin = rr_at(from, g, first), room = reply_room(y);
+    if (rr_at(from, g, first + n) - begin > room) {
         uint32_t fits = 0;
-        if (set->rr_len != 0)
-            fits = (uint32_t)(room / set->rr_len);
+        if (from->set->rr_len != 0)
+            fits = (uint32_t)(room / from->set->rr_len);
         else
-            while (rr_at(set, g, first + fits + 1) - from <= room)
+            while (rr_at(from, g, first + fits + 1) - begin <= room)
                 fits++;
         n = fits;
     }
-    size_t len = rr_at(set, g, first + n) - from;
-    memcpy(y->at, g->ring + from, len);
+    size_t len = rr_at(from, g, first + n) - begin;
+    memcpy(y->at, (const uint8_t *)body_place(from->body, g->ring) + begin, len);
     y->at += len;
     return n;
 }
 
-static uint32_t put_groups(struct reply *y, const struct body_set *set, uint32_t turn)
+static uint32_t put_groups(struct reply *y, const struct reply_set *from)
 {
+    const struct body_set *set = from->set;
+    const struct body_group *g = body_groups(from->body, set);
     uint32_t placed = 0;
-    for (uint32_t i = 0; i < set->n_groups; i++) {
-        const struct body_group *g = &set->groups[i];
+    for (uint32_t i = 0; i < set->n_groups; i++, g++) {
         uint32_t want = set->n_answers - placed < g->n ? set->n_answers - placed : g->n;
-        uint32_t n = put_run(y, set, g, group_first(g, turn), want);
+        uint32_t n = put_run(y, from, g, group_first(from->body, g, from->turn), want);
         placed += n;
         if (n < want || placed == set->n_answers)
             break;
@@ -100,14 +147,15 @@ static bool is_chosen(const uint16_t *chosen, uint32_t n, uint16_t i)
 
 /* Distinct records by weight: along the schedule from the turn on, or by lot. Steps are bounded: a heavy member may
  * fill long stretches, so what is missing after them is taken in the order of the ring. */
-static uint32_t choose(const struct reply *y, const struct body_set *set, uint32_t turn, uint16_t chosen[CHOSEN_MAX])
+static uint32_t choose(const struct reply *y, const struct reply_set *from, uint16_t chosen[CHOSEN_MAX])
 {
-    const struct body_group *g = &set->groups[0];
-    uint32_t n = 1;
-    chosen[0] = (uint16_t)group_first(g, turn);
+    const struct body_set *set = from->set;
+    const struct body_group *g = body_groups(from->body, set);
+    uint32_t n = 1, turn = from->turn;
+    chosen[0] = (uint16_t)group_first(from->body, g, turn);
     for (uint32_t step = 0; step < 4 * set->n_answers && n < set->n_answers; step++) {
         turn = set->order == ORDER_RANDOM ? (uint32_t)(rng_u64(&y->reader->rng) >> 32) : turn + 1;
-        uint16_t i = (uint16_t)group_first(g, turn);
+        uint16_t i = (uint16_t)group_first(from->body, g, turn);
         if (!is_chosen(chosen, n, i))
             chosen[n++] = i;
     }
@@ -117,23 +165,24 @@ static uint32_t choose(const struct reply *y, const struct body_set *set, uint32
     return n;
 }
 
-static uint32_t put_chosen(struct reply *y, const struct body_set *set, uint32_t turn)
+static uint32_t put_chosen(struct reply *y, const struct reply_set *from)
 {
     uint16_t chosen[CHOSEN_MAX];
-    uint32_t n = choose(y, set, turn, chosen), placed = 0;
-    while (placed < n && put_run(y, set, &set->groups[0], chosen[placed], 1) == 1)
+    uint32_t n = choose(y, from, chosen), placed = 0;
+    while (placed < n && put_run(y, from, body_groups(from->body, from->set), chosen[placed], 1) == 1)
         placed++;
     return placed;
 }
 
 /* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV
  * is such an answer always; by lot, its clients draw again (RFC 2782). */
-static bool needs_choice(const struct body_set *set)
+static bool needs_choice(const struct reply_set *from)
 {
+    const struct body_set *set = from->set;
     if (set->n == 1 || set->n_answers > CHOSEN_MAX || set->n_groups > 1 || set->type == DNS_SRV)
         return false;
-    return set->order == ORDER_RANDOM ||
-           (set->order == ORDER_ROTATE && set->n_answers < set->n && set->groups[0].n_slots > 0);
+    return set->order == ORDER_RANDOM || (set->order == ORDER_ROTATE && set->n_answers < set->n &&
+                                          body_groups(from->body, set)->n_slots > 0);
 }
 
 static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
@@ -148,8 +197,8 @@ static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint3
 /* ── additional records ── */
 
 struct extras {
-    const struct body_set *set;
-    uint32_t turn, ttl_s;
+    const struct reply_set *from;
+    uint32_t ttl_s;
     bool is_ttl_patched;
 };
 
@@ -205,18 +254,28 @@ static bool put_extra(struct reply *y, const uint8_t *from, const uint8_t *end, 
     return true;
 }
 
+/* Where the additional records of record `i` begin. */
+static size_t extra_at(const struct reply_set *from, const struct body_group *g, uint32_t i)
+{
+    if (g->extra_len != 0)
+        return (size_t)g->extra_len * i;
+    const uint32_t *at = body_place(from->body, g->extra_at);
+    return at[i];
+}
+
 /* Additional records of a group whose answers begin at `answers_at`. False when they no longer fit. */
 static bool put_group_extras(struct reply *y, const struct body_group *g, size_t answers_at, const struct extras *x)
 {
-    if (g->extra == NULL)
+    if (g->extra == 0)
         return true;
-    uint32_t first = group_first(g, x->turn);
-    size_t from = rr_at(x->set, g, first);
+    const struct reply_set *from = x->from;
+    const uint8_t *extra = body_place(from->body, g->extra);
+    uint32_t first = group_first(from->body, g, from->turn);
+    size_t begin = rr_at(from, g, first);
     for (uint32_t i = first; i < first + g->n; i++) {
-        size_t target_at = answers_at + rr_at(x->set, g, i) - from + x->set->target_at;
-        if (g->extra_at[i] == g->extra_at[i + 1])
-            continue;
-        if (!put_extra(y, g->extra + g->extra_at[i], g->extra + g->extra_at[i + 1], target_at, x))
+        size_t target_at = answers_at + rr_at(from, g, i) - begin + from->set->target_at;
+        size_t at = extra_at(from, g, i), end = extra_at(from, g, i + 1);
+        if (at != end && !put_extra(y, extra + at, extra + end, target_at, x))
             return false;
     }
     return true;
@@ -224,11 +283,11 @@ static bool put_group_extras(struct reply *y, const struct body_group *g, size_t
 
 static void put_extras(struct reply *y, size_t answers_at, const struct extras *x)
 {
-    for (uint32_t k = 0; k < x->set->n_groups; k++) {
-        const struct body_group *g = &x->set->groups[k];
+    const struct body_group *g = body_groups(x->from->body, x->from->set);
+    for (uint32_t k = 0; k < x->from->set->n_groups; k++, g++) {
         if (!put_group_extras(y, g, answers_at, x))
             return;
-        answers_at += rr_at(x->set, g, g->n);
+        answers_at += rr_at(x->from, g, g->n);
     }
 }
 
@@ -237,9 +296,9 @@ static void put_extras(struct reply *y, size_t answers_at, const struct extras *
 void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner)
 {
     const struct body_set *set = from->set;
-    uint32_t turn = set_turn(y, from->node, set), ttl_s = set_ttl(y, from->body, set);
+    uint32_t ttl_s = set_ttl(y, from);
     uint8_t *start = y->at;
-    uint32_t placed = needs_choice(set) ? put_chosen(y, set, turn) : put_groups(y, set, turn);
+    uint32_t placed = needs_choice(from) ? put_chosen(y, from) : put_groups(y, from);
     y->n_answers = (uint16_t)(y->n_answers + placed);
     if (owner != BODY_OWNER || ttl_s != set->ttl_s)
         patch_records(start, y->at, owner, ttl_s);
@@ -249,7 +308,7 @@ void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner
         y->flags |= y->rq->is_tcp ? 0 : DNS_TC;
         return;
     }
-    struct extras x = {.set = set, .turn = turn, .ttl_s = ttl_s, .is_ttl_patched = ttl_s != set->ttl_s};
+    struct extras x = {.from = from, .ttl_s = ttl_s, .is_ttl_patched = ttl_s != set->ttl_s};
     if (set->target_at != 0)
         put_extras(y, (size_t)(start - y->packet), &x);
 }

@@ -44,6 +44,31 @@ void table_init(struct table *t)
     memset(t, 0, sizeof(*t));
 }
 
+void table_prefetch_slots(const struct table *t, uint64_t hash)
+{
+    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
+    if (s != NULL)
+        __builtin_prefetch(&s->slots[(uint32_t)hash & s->mask]);
+}
+
+void table_prefetch_node(const struct table *t, uint64_t hash)
+{
+    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
+    if (s == NULL)
+        return;
+    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
+        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_relaxed);
+        if (slot == SLOT_EMPTY)
+            return;
+        if ((slot & ~POINTER_MASK) != fingerprint(hash))
+            continue;
+        const uint8_t *node = (const uint8_t *)slot_node(slot);
+        __builtin_prefetch(node);
+        __builtin_prefetch(node + 64); /* the name */
+        return;
+    }
+}
+
 const struct answer_node *table_find(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
                                      size_t len)
 {

@@ -35,6 +35,12 @@ struct answer_node {
     uint8_t name[];
 };
 
+/* Readers: what is published of the name now. */
+static inline const struct answer_body *node_body(const struct answer_node *n)
+{
+    return atomic_load_explicit(&n->body, memory_order_acquire);
+}
+
 struct table_slots {
     struct retired retired;
     uint32_t mask;
@@ -52,6 +58,11 @@ struct table {
 };
 
 void table_init(struct table *t);
+
+/* Readers. Asks for the memory that a lookup will touch, one step a call and each without waiting: the slots of the
+ * hash; then, when these are there, the node that it most likely leads to. */
+void table_prefetch_slots(const struct table *t, uint64_t hash);
+void table_prefetch_node(const struct table *t, uint64_t hash);
 
 /* Readers: the node of a name, given folded in both ways; NULL if there is none. Where a static empty non-terminal and
  * a dynamic name are spelt alike, the one with data is found. */

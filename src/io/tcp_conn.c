@@ -74,9 +74,10 @@ static size_t answer_query(struct tcp_conn *c, const struct answer_request *rq, 
                            uint8_t *out)
 {
     memcpy(out + 2, query, len);
-    size_t n = answer_packet(c->tcp->parts.reader, rq, out + 2, len, DNS_TCP_MAX);
-    wire_put16(out, (uint16_t)n);
-    return n > 0 ? n + 2 : 0;
+    struct answer_item item = {.packet = out + 2, .len = len, .cap = DNS_TCP_MAX, .is_refused = c->is_refused};
+    answer_batch(c->tcp->parts.reader, rq, &item, 1);
+    wire_put16(out, (uint16_t)item.len);
+    return item.len > 0 ? item.len + 2 : 0;
 }
 
 /* Answers the whole queries among `len` bytes of the thread's input and keeps the rest. */
@@ -87,7 +88,6 @@ static enum conn_state process(struct tcp_conn *c, size_t len)
     struct answer_request rq = {
         .now_ms = clock_mono_ms(),
         .is_tcp = true,
-        .is_refused = c->is_refused,
         .tcp_keepalive = (uint16_t)(keepalive < UINT16_MAX ? keepalive : UINT16_MAX),
     };
     enum conn_state state = CONN_OPEN;

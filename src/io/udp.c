@@ -25,7 +25,7 @@
 #include "base/list.h"
 #include "dns/proto.h"
 
-#define BATCH    32
+#define BATCH    ANSWER_BATCH
 #define ROUNDS   16
 #define SLOT_LEN 2048 /* received at most; room for DNS_UDP_MAX of answer */
 #define SLOT_STRIDE                                                                                                    \
@@ -81,23 +81,20 @@ static bool has_port(const struct sockaddr_storage *peer)
                                        : ((const struct sockaddr_in *)peer)->sin_port != 0;
 }
 
-/* Returns the length of the answer, 0: silence. */
-static size_t answer_slot(struct udp *u, int i, struct answer_request *rq, uint64_t *refused)
+static void prepare_slot(struct udp *u, int i, struct answer_item *item)
 {
     struct msghdr *h = &u->msgs[i].msg_hdr;
-    size_t len = u->msgs[i].msg_len;
-    if (!has_port(&u->peers[i])) {
-        return 0;
-    }
+    *item = (struct answer_item){.packet = u->slots[i], .len = u->msgs[i].msg_len, .cap = SLOT_LEN};
     if ((h->msg_flags & MSG_TRUNC) != 0) {
-        len = DNS_HEADER_LEN;
+        item->len = DNS_HEADER_LEN;
     }
-    rq->is_refused = u->o.acl->n > 0 && !acl_permits(u->o.acl, &u->peers[i]);
-    *refused += rq->is_refused;
+    if (!has_port(&u->peers[i])) {
+        item->len = 0;
+    }
+    item->is_refused = u->o.acl->n > 0 && !acl_permits(u->o.acl, &u->peers[i]);
     if (u->o.is_wildcard) {
         forget_interface(h);
     }
-    return answer_packet(u->o.reader, rq, u->slots[i], len, SLOT_LEN);
 }
 
 /* Sends slots [at, end). Returns how many the kernel took. */
@@ -120,15 +117,20 @@ static uint64_t send_run(struct udp *u, int at, int end)
     return sent;
 }
 
-static void answer_batch(struct udp *u, int n)
+static void answer_all(struct udp *u, int n)
 {
     struct answer_request rq = {.now_ms = clock_mono_ms()};
+    struct answer_item items[BATCH];
     uint64_t refused = 0, sent = 0, answers = 0;
+    for (int i = 0; i < n; i++) {
+        prepare_slot(u, i, &items[i]);
+        refused += items[i].is_refused;
+    }
+    answer_batch(u->o.reader, &rq, items, (size_t)n);
     int run = 0; /* first slot of the run of answers that ends at `i` */
     for (int i = 0; i < n; i++) {
-        size_t len = answer_slot(u, i, &rq, &refused);
-        u->iov[i].iov_len = len;
-        if (len > 0) {
+        u->iov[i].iov_len = items[i].len;
+        if (items[i].len > 0) {
             answers++;
             continue;
         }
@@ -152,7 +154,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
         if (n <= 0) {
             break; /* empty, or an error that belongs to one datagram and is gone with it */
         }
-        answer_batch(u, n);
+        answer_all(u, n);
         reset_headers(u, n);
         if (n < BATCH) {
             break;

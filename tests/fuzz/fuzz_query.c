@@ -52,7 +52,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(packet, query, len);
     struct answer_request rq = {.now_ms = w->now_ms + SCENE_LAG_MS, .is_tcp = is_tcp, .tcp_keepalive = 100};
-    size_t n = answer_packet(answers_reader(w->answers, 0), &rq, packet, len, cap);
+    struct answer_item item = {.packet = packet, .len = len, .cap = cap};
+    answer_batch(answers_reader(w->answers, 0), &rq, &item, 1);
+    size_t n = item.len;
     must((n == 0) == (len < DNS_HEADER_LEN || (query[2] & 0x80) != 0));
     if (n > 0) {
         must(n <= (is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX) && memcmp(packet, query, 2) == 0);

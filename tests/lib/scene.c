@@ -270,10 +270,13 @@ size_t scene_query(uint8_t *packet, const struct scene_query *q)
 size_t scene_query_ask(struct scene *s, const struct scene_query *q)
 {
     size_t len = scene_query(s->packet, q);
-    struct answer_request rq = {
-        .now_ms = s->now_ms + SCENE_LAG_MS, .is_tcp = q->is_tcp, .is_refused = q->is_refused, .tcp_keepalive = 100};
-    return answer_packet(answers_reader(s->answers, q->reader), &rq, s->packet, len,
-                         q->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX);
+    struct answer_request rq = {.now_ms = s->now_ms + SCENE_LAG_MS, .is_tcp = q->is_tcp, .tcp_keepalive = 100};
+    struct answer_item item = {.packet = s->packet,
+                               .len = len,
+                               .cap = q->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX,
+                               .is_refused = q->is_refused};
+    answer_batch(answers_reader(s->answers, q->reader), &rq, &item, 1);
+    return item.len;
 }
 
 size_t scene_ask(struct scene *s, const char *name, uint16_t type)

@@ -330,33 +330,58 @@ static void random_name(char out[512])
     random_case(out);
 }
 
-static void ask(void)
+static uint8_t packets[ANSWER_BATCH][DNS_TCP_MAX];
+
+/* One question of a batch. */
+struct asked {
+    char name[512];
+    struct scene_query q;
+    uint8_t query[512];
+    size_t len;
+    bool is_sound;
+};
+
+static void random_query(struct asked *a, bool is_tcp)
 {
     static const uint16_t types[] = {1, 1, 1, 28, 28, 33, 33, 33, 16, 255, 5, 2, 6, 15, 12, 65};
     static const uint16_t sizes[] = {0, 100, 512, 700, 1232, 4096, 65535};
-    char name[512];
-    random_name(name);
-    struct scene_query q = {.name = name,
-                            .type = types[below(COUNT(types))],
-                            .has_edns = below(3) != 0,
-                            .is_do = below(2) == 0,
-                            .is_tcp = below(3) == 0,
-                            .udp_size = sizes[below(COUNT(sizes))],
-                            .option = below(3) == 0   ? 11
-                                      : below(3) == 0 ? 65001
-                                                      : 0,
-                            .no_rd = below(2) == 0,
-                            .reader = below(2)};
-    uint8_t query[512];
-    size_t query_len = scene_query(query, &q), len = scene_query_ask(&scene, &q);
-    world.now_ms = scene.now_ms;
-    world.is_tcp = q.is_tcp;
-    const char *bad = reference_judge(&world, query, query_len, scene.packet, len);
+    random_name(a->name);
+    a->q = (struct scene_query){.name = a->name,
+                                .type = types[below(COUNT(types))],
+                                .has_edns = below(3) != 0,
+                                .is_do = below(2) == 0,
+                                .is_tcp = is_tcp,
+                                .udp_size = sizes[below(COUNT(sizes))],
+                                .option = below(3) == 0   ? 11
+                                          : below(3) == 0 ? 65001
+                                                          : 0,
+                                .no_rd = below(2) == 0};
+    a->len = scene_query(a->query, &a->q);
+    a->is_sound = below(8) != 0;
+    if (!a->is_sound && below(4) == 0)
+        a->query[2] |= 0x80; /* an answer */
+    else if (!a->is_sound)
+        a->len = below((uint32_t)a->len);
+}
+
+static void judge_unsound(const struct asked *a, const uint8_t *answer, size_t len)
+{
+    if (a->len < DNS_HEADER_LEN || (a->query[2] & 0x80) != 0) {
+        assert_int_equal(len, 0);
+        return;
+    }
+    assert_true(len >= DNS_HEADER_LEN);
+    assert_int_equal(answer[3] & DNS_RCODE_MASK, DNS_FORMERR);
+}
+
+static void judge(const struct asked *a, const uint8_t *answer, size_t len)
+{
+    const char *bad = reference_judge(&world, a->query, a->len, answer, len);
     ldns_pkt *p = NULL;
-    ldns_status status = ldns_wire2pkt(&p, scene.packet, len);
+    ldns_status status = ldns_wire2pkt(&p, answer, len);
     if (bad != NULL || status != LDNS_STATUS_OK) {
-        fprintf(stderr, "seed %llu: %s type %u %s edns %d size %u: %s; ldns: %s\n", (unsigned long long)seed, name,
-                q.type, q.is_tcp ? "tcp" : "udp", q.has_edns, q.udp_size, bad != NULL ? bad : "-",
+        fprintf(stderr, "seed %llu: %s type %u %s edns %d size %u: %s; ldns: %s\n", (unsigned long long)seed, a->name,
+                a->q.type, a->q.is_tcp ? "tcp" : "udp", a->q.has_edns, a->q.udp_size, bad != NULL ? bad : "-",
                 ldns_get_errorstr_by_id(status));
         if (p != NULL)
             ldns_pkt_print(stderr, p);
@@ -364,6 +389,30 @@ static void ask(void)
     ldns_pkt_free(p);
     assert_null(bad);
     assert_int_equal(status, LDNS_STATUS_OK);
+}
+
+/* Questions of all kinds in one batch, with unsound ones between them. */
+static void ask(unsigned n)
+{
+    static struct asked asked[ANSWER_BATCH];
+    struct answer_item items[ANSWER_BATCH];
+    bool is_tcp = below(3) == 0;
+    for (unsigned i = 0; i < n; i++) {
+        random_query(&asked[i], is_tcp);
+        memcpy(packets[i], asked[i].query, asked[i].len);
+        items[i] = (struct answer_item){
+            .packet = packets[i], .len = asked[i].len, .cap = is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX};
+    }
+    struct answer_request rq = {.now_ms = scene.now_ms + SCENE_LAG_MS, .is_tcp = is_tcp, .tcp_keepalive = 100};
+    answer_batch(answers_reader(scene.answers, below(2)), &rq, items, n);
+    world.now_ms = scene.now_ms;
+    world.is_tcp = is_tcp;
+    for (unsigned i = 0; i < n; i++) {
+        if (asked[i].is_sound)
+            judge(&asked[i], packets[i], items[i].len);
+        else
+            judge_unsound(&asked[i], packets[i], items[i].len);
+    }
 }
 
 /* ── the test ── */
@@ -407,8 +456,11 @@ static void run_world(unsigned n_first, unsigned n_rounds, unsigned n_questions)
             assert_int_equal(scene_configure(&scene, &o), 0);
         assert_int_equal(scene_flush(&scene), 0);
         world.serial = (uint32_t)registry_revision(scene.registry);
-        for (unsigned k = 0; k < n_questions; k++)
-            ask();
+        for (unsigned left = n_questions; left > 0;) {
+            unsigned n = 1 + below(left < ANSWER_BATCH ? left : ANSWER_BATCH);
+            ask(n);
+            left -= n;
+        }
     }
     scene_fini(&scene);
 }
@@ -418,7 +470,7 @@ static void test_small_worlds(void **state)
     uint64_t only = *state != NULL ? strtoull(*state, NULL, 10) : 0;
     for (uint64_t i = 1; i <= 40; i++) {
         seed = only != 0 ? only : i;
-        run_world(0, 12, 20);
+        run_world(0, 12, 60);
         if (only != 0)
             return;
     }
@@ -428,7 +480,7 @@ static void test_crowded_worlds(void **state)
 {
     for (uint64_t i = 1; i <= 2; i++) {
         seed = 1000 + i;
-        run_world(500, 3, 40);
+        run_world(500, 3, 100);
     }
 }
 

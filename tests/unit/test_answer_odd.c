@@ -40,16 +40,20 @@ static void ask_web(bool has_edns)
         &(struct scene_query){.name = "web.service.local", .type = DNS_A, .has_edns = has_edns, .udp_size = 1232});
 }
 
-static size_t send_with(const struct answer_request *rq)
+static size_t send_with(const struct answer_request *rq, bool is_refused)
 {
     memcpy(scene.packet, query, query_len);
-    return answer_packet(answers_reader(scene.answers, 0), rq, scene.packet, query_len,
-                         rq->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX);
+    struct answer_item item = {.packet = scene.packet,
+                               .len = query_len,
+                               .cap = rq->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX,
+                               .is_refused = is_refused};
+    answer_batch(answers_reader(scene.answers, 0), rq, &item, 1);
+    return item.len;
 }
 
 static size_t send_udp(void)
 {
-    return send_with(&(struct answer_request){.now_ms = scene.now_ms + SCENE_LAG_MS});
+    return send_with(&(struct answer_request){.now_ms = scene.now_ms + SCENE_LAG_MS}, false);
 }
 
 static unsigned rcode(void)
@@ -264,7 +268,7 @@ static void test_chaos(void **state)
 static void test_refused_client(void **state)
 {
     ask_web(true);
-    size_t len = send_with(&(struct answer_request){.now_ms = scene.now_ms + SCENE_LAG_MS, .is_refused = true});
+    size_t len = send_with(&(struct answer_request){.now_ms = scene.now_ms + SCENE_LAG_MS}, true);
     assert_int_equal(rcode(), DNS_REFUSED);
     assert_memory_equal(scene.packet + len - 6, "\0\17\0\2\0\22", 6); /* EDE 18 */
     query_len = scene_query(query, &(struct scene_query){.name = "example.org", .type = DNS_A, .has_edns = true});
@@ -291,7 +295,7 @@ static void test_keepalive(void **state)
     query_len = scene_query(
         query, &(struct scene_query){
                    .name = "web.service.local", .type = DNS_A, .has_edns = true, .option = DNS_OPTION_KEEPALIVE});
-    size_t len = send_with(&(struct answer_request){.is_tcp = true, .tcp_keepalive = 100});
+    size_t len = send_with(&(struct answer_request){.is_tcp = true, .tcp_keepalive = 100}, false);
     assert_memory_equal(scene.packet + len - 6, "\0\13\0\2\0\144", 6);
     send_udp();
     assert_int_equal(scene_header(scene.packet).ar, 1);
@@ -339,7 +343,10 @@ static void test_noise(void **state)
         size_t cap = is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX;
         uint8_t *at = edge - cap;
         memcpy(at, packet, len);
-        size_t n = answer_packet(reader, &(struct answer_request){.is_tcp = is_tcp}, at, len, cap);
+        struct answer_request rq = {.is_tcp = is_tcp};
+        struct answer_item item = {.packet = at, .len = len, .cap = cap};
+        answer_batch(reader, &rq, &item, 1);
+        size_t n = item.len;
         assert_true(n <= cap);
         bool is_silent = len < DNS_HEADER_LEN || (packet[2] & 0x80) != 0;
         assert_int_equal(n == 0, is_silent);
@@ -354,8 +361,9 @@ static void test_noise(void **state)
         ask_web(false); /* a query that fills its buffer to the edge is read without a step beyond */
         at = edge - query_len;
         memcpy(at, packet, len < query_len ? len : query_len);
+        item = (struct answer_item){.packet = at, .len = query_len, .cap = query_len};
         if (len >= query_len)
-            answer_packet(reader, &(struct answer_request){.is_tcp = is_tcp}, at, query_len, query_len);
+            answer_batch(reader, &rq, &item, 1);
     }
 }
 

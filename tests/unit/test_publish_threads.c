@@ -49,10 +49,11 @@ static bool ask(struct reader *r, const char *name, uint16_t type, bool must_hav
     size_t query =
         scene_query(packet, &(struct scene_query){.name = name, .type = type, .has_edns = true, .udp_size = 1232});
     struct answer_request rq = {.now_ms = SCENE_START_MS + SCENE_LAG_MS};
-    size_t len = answer_packet(answers_reader(scene.answers, r->index), &rq, packet, query, sizeof(packet));
+    struct answer_item item = {.packet = packet, .len = query, .cap = sizeof(packet)};
+    answer_batch(answers_reader(scene.answers, r->index), &rq, &item, 1);
     r->asked++;
     bool has_answer = (packet[3] & DNS_RCODE_MASK) == DNS_NOERROR && wire_get16(packet + 6) > 0;
-    return is_sound(packet, len, query - DNS_OPT_LEN) && (has_answer || !must_have);
+    return is_sound(packet, item.len, query - DNS_OPT_LEN) && (has_answer || !must_have);
 }
 
 static void *read_all(void *arg)
@@ -138,7 +139,8 @@ static void *read_ttls(void *arg)
         for (unsigned i = 0; i < 64; i++) {
             uint8_t answer[DNS_UDP_MAX];
             memcpy(answer, packet, query);
-            answer_packet(answers_reader(scene.answers, r->index), &rq, answer, query, sizeof(answer));
+            struct answer_item item = {.packet = answer, .len = query, .cap = sizeof(answer)};
+            answer_batch(answers_reader(scene.answers, r->index), &rq, &item, 1);
             bool has_leased = wire_get16(answer + 6) == 2;
             r->asked++;
             r->bad += has_leased && wire_get32(answer + query + 6) > LEASE_S;
