@@ -14,15 +14,15 @@ static const char *why_health(const struct instance *i, char out[WHY_MAX])
 {
     const struct check_state *worst = NULL;
     size_t at = 0;
-    for (size_t k = 0; k < i->n_checks; k++) {
-        if (worst == NULL || i->checks[k].status > worst->status) {
-            worst = &i->checks[k];
+    for (size_t k = 0; k < instance_n_checks(i); k++) {
+        if (worst == NULL || i->checks->states[k].status > worst->status) {
+            worst = &i->checks->states[k];
             at = k;
         }
     }
     out[0] = '\0';
     if (worst != NULL) {
-        snprintf(out, WHY_MAX, "%.80s: %.70s", i->check_specs[at].text, worst->output != NULL ? worst->output : "");
+        snprintf(out, WHY_MAX, "%.80s: %.70s", i->checks->specs[at].text, worst->output != NULL ? worst->output : "");
     }
     return out;
 }

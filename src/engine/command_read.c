@@ -101,11 +101,11 @@ static uint64_t since_s(uint64_t now_ms, uint64_t then_ms)
 
 static void write_checks(struct resp_writer *w, const struct instance *i, uint64_t now_ms)
 {
-    resp_array(w, i->n_checks);
-    for (size_t n = 0; n < i->n_checks; n++) {
-        const struct check_state *c = &i->checks[n];
+    resp_array(w, instance_n_checks(i));
+    for (size_t n = 0; n < instance_n_checks(i); n++) {
+        const struct check_state *c = &i->checks->states[n];
         resp_map(w, 4);
-        field_text(w, "check", i->check_specs[n].text);
+        field_text(w, "check", i->checks->specs[n].text);
         field_text(w, "status", check_status_name(c->status));
         field_int(w, "since", since_s(now_ms, c->since_ms));
         field_text(w, "output", c->output);
@@ -117,18 +117,18 @@ static void write_description(struct resp_writer *w, const struct description *d
     resp_text(w, "tags");
     resp_array(w, d->n_tags);
     for (size_t i = 0; i < d->n_tags; i++)
-        resp_text(w, d->tags[i]);
+        resp_text(w, d->more->tags[i]);
     resp_text(w, "meta");
     resp_map(w, d->n_meta);
     for (size_t i = 0; i < d->n_meta; i++)
-        field_text(w, d->meta[i].key, d->meta[i].value);
+        field_text(w, d->more->meta[i].key, d->more->meta[i].value);
     resp_text(w, "ports");
     resp_array(w, d->n_ports);
     for (size_t i = 0; i < d->n_ports; i++) {
         resp_array(w, 3);
-        resp_text(w, d->ports[i].name);
-        resp_int(w, d->ports[i].number);
-        resp_text(w, d->ports[i].is_udp ? "udp" : "tcp");
+        resp_text(w, d->more->ports[i].name);
+        resp_int(w, d->more->ports[i].number);
+        resp_text(w, d->more->ports[i].is_udp ? "udp" : "tcp");
     }
 }
 

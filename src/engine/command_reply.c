@@ -22,7 +22,7 @@ void command_reply(enum event_type type, const struct effect *reply, struct resp
         break;
     case EVENT_REGISTER:
         resp_array(w, 3);
-        resp_text(w, reply->u.reply.id);
+        resp_text(w, reply->u.reply.desc->id);
         resp_int(w, seconds(reply->u.reply.lease_ms));
         resp_int(w, reply->u.reply.revision);
         break;

@@ -69,6 +69,11 @@ void core_free(struct core *c)
     if (c == NULL) {
         return;
     }
+    for (size_t i = 0; i < c->kept.n; i++) {
+        if (c->kept.items[i].type == EFFECT_REPLY) {
+            description_unref(c->kept.items[i].u.reply.desc); /* nobody was left to be told */
+        }
+    }
     effects_fini(&c->kept);
     free(c->closed);
     free(c);
@@ -84,18 +89,14 @@ static void short_of_memory(struct core *c, const struct core_time *t)
     c->retry_ms = t->now_ms + RETRY_MS;
 }
 
-/* A reply names its instance by a pointer that the next step may free. The text of a good reply is unused: it keeps the
- * id, and give_replies turns it back into a pointer (the vector may move until then). */
+/* A reply names its instance by a description that the next step may free: a reference keeps it. */
 static void keep_reply(struct effect *to, const struct effect *from)
 {
-    const char *id = from->u.reply.code == 0 ? from->u.reply.id : NULL;
     if (to != from) {
         *to = *from;
     }
-    if (id != NULL) {
-        size_t len = strnlen(id, sizeof(to->u.reply.text) - 1);
-        memmove(to->u.reply.text, id, len);
-        to->u.reply.text[len] = '\0';
+    if (to->u.reply.desc != NULL) {
+        description_ref(to->u.reply.desc);
     }
 }
 
@@ -154,15 +155,18 @@ static bool give_replies(struct core *c, const struct core_time *t)
         return false;
     }
     size_t n = c->kept.n, left = 0;
+    struct effect_texts *texts = c->kept.texts; /* of these replies; others get a block of their own */
+    c->kept.texts = NULL;
     for (size_t i = 0; i < n; i++) {
         struct effect x = c->kept.items[i]; /* a copy: the hook may make the vector move */
         if (x.type != EFFECT_REPLY) {
             c->kept.items[left++] = x;
             continue;
         }
-        x.u.reply.id = x.u.reply.code == 0 && x.u.reply.id != NULL ? x.u.reply.text : NULL;
         c->hooks.reply(c->hooks.arg, &x);
+        description_unref(x.u.reply.desc);
     }
+    effect_texts_free(texts);
     memmove(&c->kept.items[left], &c->kept.items[n], (c->kept.n - n) * sizeof(c->kept.items[0]));
     c->kept.n -= n - left;
     return true;
@@ -221,8 +225,10 @@ void core_event(struct core *c, const struct event *ev, const struct core_time *
     if (ev->type == EVENT_SESSION_CLOSED) {
         keep_closed(c, ev->u.closed.session);
     } else if (ev->request != 0) {
-        struct effect no = {.type = EFFECT_REPLY, .u.reply = {.request = ev->request, .code = ERR_UNAVAILABLE}};
-        memcpy(no.u.reply.text, "out of memory", sizeof("out of memory"));
+        struct effect no = {
+            .type = EFFECT_REPLY,
+            .u.reply = {.request = ev->request, .code = ERR_UNAVAILABLE, .text = "out of memory"},
+        };
         if (has_room) {
             c->kept.items[c->kept.n++] = no;
         } else {

@@ -154,8 +154,8 @@ static void plan_drop(struct health *h, struct instance *i)
 
 static bool has_probes(const struct instance *i)
 {
-    for (uint16_t k = 0; k < i->n_checks; k++)
-        if (i->check_specs[k].type != CHECK_TTL)
+    for (uint16_t k = 0; k < instance_n_checks(i); k++)
+        if (i->checks->specs[k].type != CHECK_TTL)
             return true;
     return false;
 }
@@ -164,22 +164,22 @@ static bool has_probes(const struct instance *i)
 static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
 {
     const struct plan *old = i->health;
-    if (old != NULL && old->epoch == i->probe_epoch && old->n_slots == i->n_checks)
+    if (old != NULL && i->checks != NULL && old->epoch == i->checks->epoch)
         return 0;
     plan_drop(h, i);
     if (!has_probes(i))
         return 0;
-    struct plan *plan = calloc(1, sizeof(*plan) + i->n_checks * sizeof(plan->slots[0]));
+    struct plan *plan = calloc(1, sizeof(*plan) + instance_n_checks(i) * sizeof(plan->slots[0]));
     if (plan == NULL)
         return ERR_NOMEM;
     plan->instance = i;
-    plan->epoch = i->probe_epoch;
-    plan->n_slots = i->n_checks;
+    plan->epoch = i->checks->epoch;
+    plan->n_slots = instance_n_checks(i);
     for (uint16_t k = 0; k < plan->n_slots; k++) {
         wheel_entry_init(&plan->slots[k].timer);
         list_init(&plan->slots[k].waiting);
         plan->slots[k].plan = plan;
-        if (i->check_specs[k].type != CHECK_TTL)
+        if (i->checks->specs[k].type != CHECK_TTL)
             wheel_arm(&h->wheel, &plan->slots[k].timer, now_ms); /* the first probe at once */
     }
     list_push(&h->plans, &plan->link);
@@ -237,12 +237,12 @@ static struct run *run_new(struct health *h, struct slot *s, uint64_t now_ms)
     *run = (struct run){
         .probe = ++h->last_probe,
         .slot = s,
-        .next_ms = now_ms + with_jitter(&h->rng, i->check_specs[check].interval_ms),
+        .next_ms = now_ms + with_jitter(&h->rng, i->checks->specs[check].interval_ms),
         .epoch = s->plan->epoch,
         .check = check,
         .desc = description_ref(i->desc),
-        .spec_owner = description_ref(i->check_owner),
-        .spec = &i->check_specs[check],
+        .spec_owner = description_ref(i->checks->owner),
+        .spec = &i->checks->specs[check],
     };
     strncpy(run->service, i->service->name, SERVICE_NAME_MAX);
     map_insert(&h->runs, &run->node, probe_hash(run->probe));

@@ -94,8 +94,8 @@ const struct named_port *pub_member_port(const struct instance *i, const char *n
 {
     char folded[TAG_MAX + 1];
     for (unsigned k = 0; k < i->desc->n_ports; k++)
-        if (i->desc->ports[k].is_udp == is_udp && strcmp(label_fold(i->desc->ports[k].name, folded), name) == 0)
-            return &i->desc->ports[k];
+        if (i->desc->more->ports[k].is_udp == is_udp && strcmp(label_fold(i->desc->more->ports[k].name, folded), name) == 0)
+            return &i->desc->more->ports[k];
     return NULL;
 }
 

@@ -139,11 +139,11 @@ static bool list_names(struct publisher *p, struct pub_service *s, struct pub_in
         return false;
     carry(pi, s->self, i);
     for (unsigned t = 0; t < d->n_tags; t++)
-        if (tag_is_label(d->tags[t]) &&
-            !list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->tags[t], folded), false), i))
+        if (tag_is_label(d->more->tags[t]) &&
+            !list_name(pi, name_get(p, s, PUB_LABEL, label_fold(d->more->tags[t], folded), false), i))
             return false;
     for (unsigned k = 0; k < d->n_ports; k++)
-        if (!list_name(pi, name_get(p, s, PUB_PORT, label_fold(d->ports[k].name, folded), d->ports[k].is_udp), i))
+        if (!list_name(pi, name_get(p, s, PUB_PORT, label_fold(d->more->ports[k].name, folded), d->more->ports[k].is_udp), i))
             return false;
     return true;
 }

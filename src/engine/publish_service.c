@@ -137,7 +137,7 @@ static void add_addresses(struct publisher *p, uint16_t type, uint32_t ttl_s, co
         if (type == DNS_A && d->has_v4)
             add_address(p, set, d->v4, sizeof(d->v4), d->weight);
         else if (type == DNS_AAAA && d->has_v6)
-            add_address(p, set, d->v6, sizeof(d->v6), d->weight);
+            add_address(p, set, d->more->v6, sizeof(d->more->v6), d->weight);
     }
 }
 
@@ -174,7 +174,7 @@ static void add_srv_record(struct publisher *p, const struct pub_member *m, cons
     if (d->has_v4)
         body_source_extra(&p->source, rr, DNS_A, ttl_s, d->v4, sizeof(d->v4));
     if (d->has_v6)
-        body_source_extra(&p->source, rr, DNS_AAAA, ttl_s, d->v6, sizeof(d->v6));
+        body_source_extra(&p->source, rr, DNS_AAAA, ttl_s, d->more->v6, sizeof(d->more->v6));
 }
 
 static void add_srv(struct publisher *p, const struct pub_name *n, const struct dns_name *apex, uint32_t ttl_s)
@@ -199,13 +199,13 @@ static void add_txt(struct publisher *p, const struct description *d, uint32_t t
     struct buf *out = &p->source.bytes;
     size_t start = out->len;
     for (unsigned i = 0; i < d->n_meta; i++) {
-        size_t key = strlen(d->meta[i].key), value = strlen(d->meta[i].value);
+        size_t key = strlen(d->more->meta[i].key), value = strlen(d->more->meta[i].value);
         if (key + 1 + value > META_PAIR_MAX || out->len - start + key + value + 2 > UINT16_MAX)
             continue;
         buf_putc(out, (char)(key + 1 + value));
-        buf_append(out, d->meta[i].key, key);
+        buf_append(out, d->more->meta[i].key, key);
         buf_putc(out, '=');
-        buf_append(out, d->meta[i].value, value);
+        buf_append(out, d->more->meta[i].value, value);
     }
     if (out->len == start)
         buf_putc(out, 0);

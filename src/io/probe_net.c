@@ -207,7 +207,7 @@ static void host_of(const struct probe_job *job, char *out, size_t cap)
     const char *host = job->spec->host;
     if (host[0] == '\0') {
         const struct description *d = job->desc;
-        inet_ntop(d->has_v4 ? AF_INET : AF_INET6, d->has_v4 ? (const void *)d->v4 : d->v6, address, sizeof(address));
+        inet_ntop(d->has_v4 ? AF_INET : AF_INET6, d->has_v4 ? (const void *)d->v4 : d->more->v6, address, sizeof(address));
         host = address;
     }
     snprintf(out, cap, strchr(host, ':') != NULL ? "[%s]" : "%s", host);

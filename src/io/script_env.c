@@ -40,8 +40,10 @@ static void put_number(struct env *e, const char *name, const char *suffix, unsi
 static void put_addresses(struct env *e, const struct description *d)
 {
     char v4[INET_ADDRSTRLEN], v6[INET6_ADDRSTRLEN];
-    inet_ntop(AF_INET, d->v4, v4, sizeof(v4));
-    inet_ntop(AF_INET6, d->v6, v6, sizeof(v6));
+    if (d->has_v4)
+        inet_ntop(AF_INET, d->v4, v4, sizeof(v4));
+    if (d->has_v6)
+        inet_ntop(AF_INET6, d->more->v6, v6, sizeof(v6));
     put(e, "ROLLCALL_ADDRESS", "", d->has_v4 ? v4 : v6);
     if (d->has_v4)
         put(e, "ROLLCALL_ADDRESS_V4", "", v4);
@@ -54,15 +56,15 @@ static void put_instance(struct env *e, const struct description *d)
     put_addresses(e, d);
     put_number(e, "ROLLCALL_PORT", "", d->port);
     for (uint16_t i = 0; i < d->n_ports; i++)
-        put_number(e, "ROLLCALL_PORT_", d->ports[i].name, d->ports[i].number);
+        put_number(e, "ROLLCALL_PORT_", d->more->ports[i].name, d->more->ports[i].number);
     buf_puts(&e->text, "ROLLCALL_TAGS=");
     for (uint16_t i = 0; i < d->n_tags; i++)
-        buf_printf(&e->text, "%s%s", i > 0 ? "," : "", d->tags[i]);
+        buf_printf(&e->text, "%s%s", i > 0 ? "," : "", d->more->tags[i]);
     buf_putc(&e->text, '\0');
     e->n++;
     for (uint16_t i = 0; i < d->n_meta; i++)
-        if (d->meta[i].key[0] != '\0' && d->meta[i].key[strspn(d->meta[i].key, WORD)] == '\0')
-            put(e, "ROLLCALL_META_", d->meta[i].key, d->meta[i].value);
+        if (d->more->meta[i].key[0] != '\0' && d->more->meta[i].key[strspn(d->more->meta[i].key, WORD)] == '\0')
+            put(e, "ROLLCALL_META_", d->more->meta[i].key, d->more->meta[i].value);
 }
 
 static char **lay_out(const struct env *e)

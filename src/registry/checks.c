@@ -16,32 +16,57 @@ void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t 
         c->silent_ms = now_ms + spec->interval_ms;
 }
 
-void checks_free(struct check_state *checks, size_t n)
+int checks_room(const struct description *d, struct instance_checks **out)
 {
-    for (size_t i = 0; i < n; i++)
-        free(checks[i].output);
+    /* One where it brings none: the service may have a check by the time it is installed. */
+    size_t n = d->n_checks > 0 ? d->n_checks : 1;
+    *out = calloc(1, sizeof(**out) + n * sizeof((*out)->states[0]));
+    return *out != NULL ? 0 : ERR_NOMEM;
+}
+
+void checks_own(struct instance_checks *checks, struct description *owner, uint32_t epoch)
+{
+    checks->owner = description_ref(owner);
+    checks->specs = owner->more->checks;
+    checks->n = owner->n_checks;
+    checks->epoch = epoch;
+}
+
+void checks_free(struct instance_checks *checks)
+{
+    if (checks == NULL)
+        return;
+    for (size_t i = 0; i < checks->n; i++)
+        free(checks->states[i].output);
+    description_unref(checks->owner);
     free(checks);
 }
 
 /* ── states ── */
 
-enum instance_state health_state(const struct check_state *checks, size_t n)
+enum instance_state check_health(const struct check_state *c)
 {
     static const enum instance_state states[] = {STATE_STARTING, STATE_PASSING, STATE_WARNING, STATE_CRITICAL};
-    enum check_status worst = CHECK_PASSING;
-    for (size_t i = 0; i < n; i++) {
-        if (checks[i].status == CHECK_NONE)
+    return states[c->status];
+}
+
+enum instance_state health_state(const struct instance_checks *checks)
+{
+    enum instance_state worst = STATE_PASSING;
+    for (size_t i = 0; checks != NULL && i < checks->n; i++) {
+        enum instance_state one = check_health(&checks->states[i]);
+        if (one == STATE_STARTING)
             return STATE_STARTING;
-        worst = checks[i].status > worst ? checks[i].status : worst;
+        worst = one > worst ? one : worst;
     }
-    return states[worst];
+    return worst;
 }
 
 enum instance_state entry_wanted_state(const struct entry *e)
 {
     if (e->pub.state == STATE_LOST)
         return STATE_LOST;
-    return e->pub.is_draining ? STATE_DRAINING : health_state(e->pub.checks, e->pub.n_checks);
+    return e->pub.is_draining ? STATE_DRAINING : health_state(e->pub.checks);
 }
 
 /* ── deadlines ── */
@@ -49,17 +74,17 @@ enum instance_state entry_wanted_state(const struct entry *e)
 uint64_t checks_due_ms(const struct entry *e)
 {
     uint64_t due = UINT64_MAX;
-    for (size_t i = 0; i < e->pub.n_checks; i++)
-        due = e->pub.checks[i].silent_ms < due ? e->pub.checks[i].silent_ms : due;
+    for (size_t i = 0; i < instance_n_checks(&e->pub); i++)
+        due = e->pub.checks->states[i].silent_ms < due ? e->pub.checks->states[i].silent_ms : due;
     return due;
 }
 
 uint64_t remove_due_ms(const struct entry *e)
 {
     uint64_t due = UINT64_MAX;
-    for (size_t i = 0; i < e->pub.n_checks; i++) {
-        const struct check_state *c = &e->pub.checks[i];
-        uint32_t remove_ms = e->pub.check_specs[i].remove_ms;
+    for (size_t i = 0; i < instance_n_checks(&e->pub); i++) {
+        const struct check_state *c = &e->pub.checks->states[i];
+        uint32_t remove_ms = e->pub.checks->specs[i].remove_ms;
         if (c->status == CHECK_CRITICAL && remove_ms != 0 && c->since_ms + remove_ms < due)
             due = c->since_ms + remove_ms;
     }
@@ -71,8 +96,8 @@ uint64_t remove_due_ms(const struct entry *e)
 static void feed(struct entry *e, size_t i, enum check_status status, bool decides_at_once, char *output,
                  uint64_t now_ms)
 {
-    struct check_state *c = &e->pub.checks[i];
-    (void)check_step(c, &e->pub.check_specs[i], status, decides_at_once, now_ms); /* the caller compares states */
+    struct check_state *c = &e->pub.checks->states[i];
+    (void)check_step(c, &e->pub.checks->specs[i], status, decides_at_once, now_ms); /* the caller compares states */
     free(c->output);
     c->output = output;
 }
@@ -81,8 +106,8 @@ static struct entry *find_probed(const struct registry *r, const struct event *e
 {
     struct service_entry *s = service_find(r, ev->service);
     struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
-    if (e == NULL || !entry_is_registered(e) || e->pub.probe_epoch != ev->u.probe.epoch ||
-        ev->u.probe.check >= e->pub.n_checks || e->pub.check_specs[ev->u.probe.check].type == CHECK_TTL)
+    if (e == NULL || !entry_is_registered(e) || e->pub.checks == NULL || e->pub.checks->epoch != ev->u.probe.epoch ||
+        ev->u.probe.check >= instance_n_checks(&e->pub) || e->pub.checks->specs[ev->u.probe.check].type == CHECK_TTL)
         return NULL;
     return e;
 }
@@ -95,7 +120,7 @@ int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
     char *output;
     if (e == NULL)
         return 0;
-    int rc = effects_reserve(out, 2 * START_EFFECTS);
+    int rc = effects_reserve(out, 2 * START_EFFECTS, 0);
     if (rc == 0)
         rc = check_output_copy(ev->u.probe.output, &output);
     if (rc != 0)
@@ -117,13 +142,13 @@ int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
 /* The ttl checks that are silent at `until_ms`; all of them at UINT64_MAX. */
 static bool is_silent(const struct entry *e, size_t i, uint64_t until_ms)
 {
-    return e->pub.check_specs[i].type == CHECK_TTL && e->pub.checks[i].silent_ms <= until_ms;
+    return e->pub.checks->specs[i].type == CHECK_TTL && e->pub.checks->states[i].silent_ms <= until_ms;
 }
 
 static size_t count_silent(const struct entry *e, uint64_t until_ms)
 {
     size_t n = 0;
-    for (size_t i = 0; i < e->pub.n_checks; i++)
+    for (size_t i = 0; i < instance_n_checks(&e->pub); i++)
         n += is_silent(e, i, until_ms);
     return n;
 }
@@ -154,11 +179,11 @@ static int feed_silent(struct entry *e, uint64_t until_ms, enum check_status sta
     if (rc != 0)
         return rc;
     bool has_reported = until_ms == UINT64_MAX;
-    for (size_t i = 0, at = 0; i < e->pub.n_checks; i++) {
+    for (size_t i = 0, at = 0; i < instance_n_checks(&e->pub); i++) {
         if (!is_silent(e, i, until_ms))
             continue;
         feed(e, i, status, true, notes[at++], now_ms);
-        e->pub.checks[i].silent_ms = has_reported ? now_ms + e->pub.check_specs[i].interval_ms : UINT64_MAX;
+        e->pub.checks->states[i].silent_ms = has_reported ? now_ms + e->pub.checks->specs[i].interval_ms : UINT64_MAX;
     }
     free(notes);
     return 0;

@@ -1,8 +1,8 @@
 /* Building the description of an instance from unchecked text.
  *
- * The happy path: count against the limits, add up the bytes, take one block, and fill it part by part while
- * validating. The block never changes afterwards, so the registry, the probe plan and the history share it by
- * reference.
+ * The happy path: count against the limits, validate what every instance has (address, numbers, id), add up the bytes,
+ * take one block, and fill in the rest while validating. The block never changes afterwards, so the registry, the probe
+ * plan and the history share it by reference.
  *
  * What can go wrong: any part may be wrong (the text names it and says what would be right), a limit may be passed,
  * memory may be short. Then the block is given back and nothing else has happened. */
@@ -15,7 +15,16 @@
 
 #include "base/must.h"
 
-/* The block while it is being filled: arrays first, then strings from `at` on. */
+/* What every instance has. It is read first, because the id decides the size of the block. */
+struct head {
+    uint8_t v6[16];
+    union {
+        struct description d;
+        char room[sizeof(struct description) + INSTANCE_ID_MAX + 1]; /* for the id */
+    } fixed;
+};
+
+/* The block while it is being filled: arrays, then strings from `at` on. */
 struct fill {
     const struct description_input *in;
     struct description *d;
@@ -64,8 +73,9 @@ static int check_v6(const uint8_t v6[16], const char *text, struct err *e)
 }
 
 /* One IPv4, one IPv6, or one of each with a comma between. */
-static int parse_address(struct description *d, const char *text, struct err *e)
+static int parse_address(struct head *h, const char *text, struct err *e)
 {
+    struct description *d = &h->fixed.d;
     char one[INET6_ADDRSTRLEN];
     const char *at = text;
     for (int part = 0; part < 2; part++) {
@@ -78,9 +88,9 @@ static int parse_address(struct description *d, const char *text, struct err *e)
         if (!d->has_v4 && inet_pton(AF_INET, one, d->v4) == 1) {
             d->has_v4 = true;
             rc = check_v4(d->v4, text, e);
-        } else if (!d->has_v6 && inet_pton(AF_INET6, one, d->v6) == 1) {
+        } else if (!d->has_v6 && inet_pton(AF_INET6, one, h->v6) == 1) {
             d->has_v6 = true;
-            rc = check_v6(d->v6, text, e);
+            rc = check_v6(h->v6, text, e);
         } else {
             break;
         }
@@ -96,22 +106,62 @@ static int parse_address(struct description *d, const char *text, struct err *e)
 }
 
 /* The id of an instance that gives none: address and port joined by hyphens, IPv6 as eight groups. */
-static void default_id(const struct description *d, char out[INSTANCE_ID_MAX + 1])
+static void default_id(struct head *h)
 {
+    const struct description *d = &h->fixed.d;
+    char *out = h->fixed.d.id;
     int n;
     if (d->has_v4) {
         n = snprintf(out, INSTANCE_ID_MAX + 1, "%u-%u-%u-%u-%u", d->v4[0], d->v4[1], d->v4[2], d->v4[3], d->port);
     } else {
         unsigned g[8];
         for (int i = 0; i < 8; i++)
-            g[i] = (unsigned)d->v6[2 * i] << 8 | d->v6[2 * i + 1];
+            g[i] = (unsigned)h->v6[2 * i] << 8 | h->v6[2 * i + 1];
         n = snprintf(out, INSTANCE_ID_MAX + 1, "%x-%x-%x-%x-%x-%x-%x-%x-%u", g[0], g[1], g[2], g[3], g[4], g[5], g[6],
                      g[7], d->port);
     }
     must(n > 0 && n <= INSTANCE_ID_MAX);
 }
 
-/* ── the parts ── */
+static int parse_id(struct head *h, const char *id, struct err *e)
+{
+    if (id == NULL) {
+        default_id(h);
+        return 0;
+    }
+    int rc = instance_id_check(id, e);
+    if (rc != 0)
+        return rc;
+    size_t size = strlen(id) + 1;
+    memcpy(h->fixed.d.id, id, size);
+    for (size_t i = 0; i < size; i++)
+        if (id[i] == '_')
+            h->fixed.d.id[i] = '-';
+    return 0;
+}
+
+static int parse_numbers(struct head *h, const struct description_input *in, struct err *e)
+{
+    struct description *d = &h->fixed.d;
+    int rc = parse_number(in->port, "port", 1, 65535, &d->port, e);
+    d->weight = 1;
+    if (rc == 0 && in->weight != NULL)
+        rc = parse_number(in->weight, "WEIGHT", 1, 65535, &d->weight, e);
+    if (rc == 0 && in->priority != NULL)
+        rc = parse_number(in->priority, "PRIORITY", 0, 65535, &d->priority, e);
+    return rc;
+}
+
+static int parse_head(struct head *h, const struct description_input *in, struct err *e)
+{
+    *h = (struct head){.fixed.d = {.refs = 1, .lease_ms = in->lease_ms}};
+    int rc = parse_address(h, in->address, e);
+    if (rc == 0)
+        rc = parse_numbers(h, in, e);
+    return rc == 0 ? parse_id(h, in->id, e) : rc;
+}
+
+/* ── the parts that few have ── */
 
 static const char *keep(struct fill *f, const char *text)
 {
@@ -120,38 +170,6 @@ static const char *keep(struct fill *f, const char *text)
     char *out = memcpy(f->at, text, size);
     f->at += size;
     return out;
-}
-
-static int fill_id(struct fill *f, struct err *e)
-{
-    char made[INSTANCE_ID_MAX + 1];
-    if (f->in->id == NULL) {
-        default_id(f->d, made);
-        f->d->id = keep(f, made);
-        return 0;
-    }
-    int rc = instance_id_check(f->in->id, e);
-    if (rc != 0)
-        return rc;
-    char *id = f->at;
-    f->d->id = keep(f, f->in->id);
-    for (char *c = id; *c != '\0'; c++)
-        if (*c == '_')
-            *c = '-';
-    return 0;
-}
-
-static int fill_numbers(struct fill *f, struct err *e)
-{
-    const struct description_input *in = f->in;
-    struct description *d = f->d;
-    int rc = parse_number(in->port, "port", 1, 65535, &d->port, e);
-    d->weight = 1;
-    if (rc == 0 && in->weight != NULL)
-        rc = parse_number(in->weight, "WEIGHT", 1, 65535, &d->weight, e);
-    if (rc == 0 && in->priority != NULL)
-        rc = parse_number(in->priority, "PRIORITY", 0, 65535, &d->priority, e);
-    return rc;
 }
 
 /* Printable: no control bytes. Bytes above ASCII may be UTF-8 and pass. */
@@ -329,26 +347,33 @@ static int check_limits(const struct description_input *in, const struct descrip
 /* Bytes of all strings, no less than what keep() will take. */
 static size_t string_bytes(const struct description_input *in)
 {
-    size_t n = in->id != NULL ? strlen(in->id) + 1 : INSTANCE_ID_MAX + 1;
+    size_t n = in->n_ports * (PORT_NAME_MAX + 1);
     for (size_t i = 0; i < in->n_tags; i++)
         n += strlen(in->tags[i]) + 1;
     for (size_t i = 0; i < in->n_meta; i++)
         n += strlen(in->meta[i].key) + strlen(in->meta[i].value) + 2;
-    return n + in->n_ports * (PORT_NAME_MAX + 1);
+    return n;
 }
 
-/*  description | checks | metadata | tags | ports | strings   : falling alignment, so there is no padding */
-static int fill_begin(struct fill *f, const struct description_input *in)
+static size_t aligned(size_t size)
 {
-    size_t checks = sizeof(struct description);
+    return (size + 7) & ~(size_t)7;
+}
+
+/*  description, id | more | checks | metadata | tags | ports | strings   : falling alignment, so there is no padding.
+ *  Without anything to tell `more` about the block ends with the id. */
+static int fill_begin(struct fill *f, const struct head *h, const struct description_input *in)
+{
+    size_t own = offsetof(struct description, id) + strlen(h->fixed.d.id) + 1;
+    size_t checks = aligned(own) + sizeof(struct description_more);
     size_t meta = checks + in->n_checks * sizeof(struct check_spec);
     size_t tags = meta + in->n_meta * sizeof(struct meta);
     size_t ports = tags + in->n_tags * sizeof(char *);
     size_t strings = ports + in->n_ports * sizeof(struct named_port);
     size_t size = strings + string_bytes(in);
-    _Static_assert(sizeof(struct description) % 8 == 0 && sizeof(struct check_spec) % 8 == 0,
-                   "arrays must stay aligned");
-    char *block = calloc(1, size);
+    _Static_assert(sizeof(struct check_spec) % 8 == 0, "arrays must stay aligned");
+    bool has_more = h->fixed.d.has_v6 || size > checks;
+    char *block = calloc(1, has_more ? size : own > sizeof(*f->d) ? own : sizeof(*f->d));
     if (block == NULL)
         return ERR_NOMEM;
     *f = (struct fill){.in = in,
@@ -359,32 +384,30 @@ static int fill_begin(struct fill *f, const struct description_input *in)
                        .ports = (struct named_port *)(void *)(block + ports),
                        .at = block + strings,
                        .end = block + size};
-    f->d->refs = 1;
-    f->d->lease_ms = in->lease_ms;
-    f->d->checks = f->checks;
-    f->d->meta = f->meta;
-    f->d->tags = f->tags;
-    f->d->ports = f->ports;
+    memcpy(block, h->fixed.room, own);
+    if (!has_more)
+        return 0;
+    struct description_more *more = (struct description_more *)(void *)(block + aligned(own));
+    *more = (struct description_more){.tags = f->tags, .meta = f->meta, .ports = f->ports, .checks = f->checks};
+    memcpy(more->v6, h->v6, sizeof(more->v6));
+    f->d->more = more;
     return 0;
 }
 
 int description_new(const struct description_input *in, const struct description_limits *limits,
                     struct description **out, struct err *e)
 {
+    struct head h;
     struct fill f;
     int rc = check_limits(in, limits, e);
+    if (rc == 0)
+        rc = parse_head(&h, in, e);
     if (rc != 0)
         return rc;
-    rc = fill_begin(&f, in);
+    rc = fill_begin(&f, &h, in);
     if (rc != 0)
         return err_set(e, rc, "out of memory");
-    rc = parse_address(f.d, in->address, e);
-    if (rc == 0)
-        rc = fill_numbers(&f, e);
-    if (rc == 0)
-        rc = fill_id(&f, e);
-    if (rc == 0)
-        rc = fill_tags(&f, e);
+    rc = fill_tags(&f, e);
     if (rc == 0)
         rc = fill_meta(&f, e);
     if (rc == 0)
@@ -420,7 +443,7 @@ static bool is_same_numbers(const struct description *a, const struct descriptio
 {
     return a->lease_ms == b->lease_ms && a->port == b->port && a->weight == b->weight && a->priority == b->priority &&
            a->has_v4 == b->has_v4 && a->has_v6 == b->has_v6 && memcmp(a->v4, b->v4, 4) == 0 &&
-           memcmp(a->v6, b->v6, 16) == 0 && a->n_tags == b->n_tags && a->n_meta == b->n_meta &&
+           (!a->has_v6 || memcmp(a->more->v6, b->more->v6, 16) == 0) && a->n_tags == b->n_tags && a->n_meta == b->n_meta &&
            a->n_ports == b->n_ports && a->n_checks == b->n_checks;
 }
 
@@ -431,17 +454,17 @@ bool description_is_same(const struct description *a, const struct description *
     if (!is_same_numbers(a, b) || strcmp(a->id, b->id) != 0)
         return false;
     for (size_t i = 0; i < a->n_tags; i++)
-        if (strcmp(a->tags[i], b->tags[i]) != 0)
+        if (strcmp(a->more->tags[i], b->more->tags[i]) != 0)
             return false;
     for (size_t i = 0; i < a->n_meta; i++)
-        if (strcmp(a->meta[i].key, b->meta[i].key) != 0 || strcmp(a->meta[i].value, b->meta[i].value) != 0)
+        if (strcmp(a->more->meta[i].key, b->more->meta[i].key) != 0 || strcmp(a->more->meta[i].value, b->more->meta[i].value) != 0)
             return false;
     for (size_t i = 0; i < a->n_ports; i++)
-        if (a->ports[i].number != b->ports[i].number || a->ports[i].is_udp != b->ports[i].is_udp ||
-            strcmp(a->ports[i].name, b->ports[i].name) != 0)
+        if (a->more->ports[i].number != b->more->ports[i].number || a->more->ports[i].is_udp != b->more->ports[i].is_udp ||
+            strcmp(a->more->ports[i].name, b->more->ports[i].name) != 0)
             return false;
     for (size_t i = 0; i < a->n_checks; i++)
-        if (strcmp(a->checks[i].text, b->checks[i].text) != 0)
+        if (strcmp(a->more->checks[i].text, b->more->checks[i].text) != 0)
             return false;
     return true;
 }
@@ -452,7 +475,7 @@ char *description_address(const struct description *d, char out[ADDRESS_TEXT_MAX
     if (d->has_v4)
         must(inet_ntop(AF_INET, d->v4, v4, sizeof(v4)) != NULL);
     if (d->has_v6)
-        must(inet_ntop(AF_INET6, d->v6, v6, sizeof(v6)) != NULL);
+        must(inet_ntop(AF_INET6, d->more->v6, v6, sizeof(v6)) != NULL);
     int n = snprintf(out, ADDRESS_TEXT_MAX, "%s%s%s", v4, d->has_v4 && d->has_v6 ? "," : "", v6);
     must(n > 0 && n < ADDRESS_TEXT_MAX);
     return out;

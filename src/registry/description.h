@@ -26,18 +26,24 @@ struct named_port {
     bool is_udp;
 };
 
-struct description {
-    uint32_t refs;
-    uint32_t lease_ms; /* 0: permanent */
-    uint16_t port, weight, priority;
-    bool has_v4, has_v6;
-    uint8_t v4[4], v6[16];
-    uint16_t n_tags, n_meta, n_ports, n_checks;
-    const char *id;          /* as shown; letters, digits, hyphens */
+/* What most instances do not have: there are a million of them, and an address, a port and an id are all that they say. */
+struct description_more {
+    uint8_t v6[16];
     const char *const *tags; /* as shown, no two equal when folded */
     const struct meta *meta;
     const struct named_port *ports;
     const struct check_spec *checks;
+};
+
+struct description {
+    uint32_t refs;
+    uint32_t lease_ms; /* 0: permanent */
+    const struct description_more *more; /* part of the block; NULL: no IPv6 address, and all of n_* are 0 */
+    uint16_t port, weight, priority;
+    bool has_v4 : 1, has_v6 : 1;
+    uint8_t v4[4];
+    uint16_t n_tags, n_meta, n_ports, n_checks;
+    char id[]; /* as shown; letters, digits, hyphens */
 };
 
 /* The unchecked parts, as a parser of any protocol found them. Pointers are the caller's and only read. */

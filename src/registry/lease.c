@@ -51,7 +51,7 @@ int renew_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
     struct service_entry *s = service_find(r, ev->service);
     struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
     bool is_there = e != NULL && entry_is_registered(e);
-    int rc = effects_reserve(out, 2);
+    int rc = effects_reserve(out, 2, 1);
     if (rc != 0)
         return rc;
     if (e == NULL || (!is_there && e->busy == NULL)) {
@@ -136,7 +136,7 @@ void entry_arm(struct registry *r, struct entry *e, uint64_t now_ms)
 int time_event(struct registry *r, uint64_t now_ms, struct effects *out)
 {
     for (uint32_t n = 0; n < r->options.expiry_slice; n++) {
-        int rc = effects_reserve(out, START_EFFECTS);
+        int rc = effects_reserve(out, START_EFFECTS, 0);
         struct wheel_entry *w = rc == 0 ? wheel_pop(&r->wheel, now_ms) : NULL;
         if (w == NULL)
             return n > 0 ? 0 : rc;

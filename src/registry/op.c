@@ -45,7 +45,7 @@ static void op_clear(struct registry *r, struct op *op)
     if (op->has_tags)
         tags_remove(r, service_of(op->entry), op->desc);
     description_unref(op->desc);
-    free(op->checks);
+    checks_free(op->checks);
     free(op->note);
     session_put(r, op->session);
     *op = (struct op){.entry = op->entry};
@@ -93,7 +93,7 @@ int op_submit(struct registry *r, struct op *op, uint64_t now_ms, struct effects
         e->n_waiting++;
         return 0;
     }
-    int rc = effects_reserve(out, 2 * START_EFFECTS);
+    int rc = effects_reserve(out, 2 * START_EFFECTS, 1);
     if (rc == 0)
         rc = starters[op->cause](r, op, now_ms, out);
     if (rc == 0)
@@ -110,7 +110,7 @@ int op_committed(struct registry *r, const struct event *ev, uint64_t now_ms, st
     must(n != NULL); /* a store completes each ticket once */
     struct op *op = CONTAINER_OF(n, struct op, node);
     struct entry *e = op->entry;
-    int rc = effects_reserve(out, (size_t)START_EFFECTS * (e->n_waiting + 2));
+    int rc = effects_reserve(out, (size_t)START_EFFECTS * (e->n_waiting + 2), e->n_waiting + 1);
     if (rc != 0)
         return rc;
     map_remove(&r->ops, n);

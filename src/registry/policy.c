@@ -17,14 +17,16 @@
 
 int check_block_new(const struct check_spec *spec, struct description **out)
 {
-    struct description *d = calloc(1, sizeof(*d) + sizeof(*spec));
+    struct description *d = calloc(1, sizeof(*d) + sizeof(*d->more) + sizeof(*spec));
     if (d == NULL)
         return ERR_NOMEM;
-    struct check_spec *copy = (struct check_spec *)(void *)(d + 1);
+    struct description_more *more = (struct description_more *)(void *)(d + 1);
+    struct check_spec *copy = (struct check_spec *)(void *)(more + 1);
     *copy = *spec;
+    more->checks = copy;
+    d->more = more;
     d->refs = 1;
     d->n_checks = 1;
-    d->checks = copy;
     *out = d;
     return 0;
 }
@@ -33,7 +35,7 @@ static bool is_same_check(const struct description *block, const struct check_sp
 {
     if (block == NULL || spec == NULL)
         return block == NULL && spec == NULL;
-    return strcmp(block->checks[0].text, spec->text) == 0;
+    return strcmp(block->more->checks[0].text, spec->text) == 0;
 }
 
 static bool is_same_policy(const struct service_policy *a, const struct service_policy *b)
@@ -50,7 +52,7 @@ struct policy_plan {
     struct service_policy policy; /* .check is not used */
     bool is_configured, is_new, is_check_new;
     struct description *check;   /* when is_check_new: a reference, NULL for none */
-    struct check_state **states; /* when is_check_new: one for each instance that brings none of its own */
+    struct instance_checks **states; /* when is_check_new: one for each instance that brings none of its own */
     size_t n_states;
 };
 
@@ -103,15 +105,15 @@ static int plan_states(struct policy_plan *p)
     size_t n = p->service->pub.n_registered;
     if (p->check == NULL || n == 0)
         return 0;
-    p->states = calloc(n, sizeof(struct check_state *));
+    p->states = calloc(n, sizeof(struct instance_checks *));
     if (p->states == NULL)
         return ERR_NOMEM;
     for (struct list *at = p->service->pub.ordered.next; at != &p->service->pub.ordered; at = at->next) {
         if (!uses_service_check(entry_of(CONTAINER_OF(at, struct instance, link))))
             continue;
-        p->states[p->n_states] = calloc(1, sizeof(struct check_state));
-        if (p->states[p->n_states++] == NULL)
+        if (checks_room(p->check, &p->states[p->n_states]) != 0)
             return ERR_NOMEM;
+        p->n_states++;
     }
     return 0;
 }
@@ -178,25 +180,21 @@ static int plan_make(struct registry *r, const struct service_policy *defaults, 
 /* ── carrying it out ── */
 
 /* The instance starts the new check from the state that it has. */
-static void replace_check(struct registry *r, struct entry *e, struct description *block, struct check_state *state,
+static void replace_check(struct registry *r, struct entry *e, struct description *block, struct instance_checks *checks,
                           uint64_t now_ms)
 {
     static const enum check_status statuses[] = {[STATE_STARTING] = CHECK_NONE,
                                                  [STATE_PASSING] = CHECK_PASSING,
                                                  [STATE_WARNING] = CHECK_WARNING,
                                                  [STATE_CRITICAL] = CHECK_CRITICAL};
-    enum instance_state health = health_state(e->pub.checks, e->pub.n_checks);
-    checks_free(e->pub.checks, e->pub.n_checks);
-    description_unref(e->pub.check_owner);
-    e->pub.check_owner = block != NULL ? description_ref(block) : NULL;
-    e->pub.check_specs = block != NULL ? block->checks : NULL;
-    e->pub.checks = state;
-    e->pub.n_checks = block != NULL ? 1 : 0;
-    e->pub.probe_epoch = ++r->next_epoch;
-    if (block != NULL) {
-        check_begin(state, &block->checks[0], now_ms);
-        state->status = statuses[health];
-    }
+    enum instance_state health = health_state(e->pub.checks);
+    checks_free(e->pub.checks);
+    e->pub.checks = checks;
+    if (block == NULL)
+        return;
+    checks_own(checks, block, ++r->next_epoch);
+    check_begin(&checks->states[0], &checks->specs[0], now_ms);
+    checks->states[0].status = statuses[health];
 }
 
 static void replace_checks(struct registry *r, struct policy_plan *p, uint64_t now_ms)
@@ -242,7 +240,7 @@ static void carry_out(struct registry *r, struct policy_plan *p, uint64_t now_ms
     if (p->is_check_new)
         replace_checks(r, p, now_ms);
     s->pub.policy = p->policy;
-    s->pub.policy.check = s->check_owner != NULL ? s->check_owner->checks : NULL;
+    s->pub.policy.check = s->check_owner != NULL ? s->check_owner->more->checks : NULL;
     s->pub.is_configured = p->is_configured;
     bool does_exist = service_exists(&s->pub);
     r->counts.services += (uint64_t)does_exist - (uint64_t)did_exist;
@@ -258,7 +256,7 @@ int registry_configure(struct registry *r, const struct registry_options *o, con
     registry_bury(r);
     int rc = plan_make(r, defaults, sections, n_sections, &plan);
     if (rc == 0)
-        rc = effects_reserve(out, plan.n);
+        rc = effects_reserve(out, plan.n, 0);
     if (rc != 0) {
         plan_drop(r, &plan);
         return rc;
@@ -271,7 +269,7 @@ int registry_configure(struct registry *r, const struct registry_options *o, con
     r->defaults = *defaults;
     description_unref(r->default_check);
     r->default_check = plan.default_check;
-    r->defaults.check = plan.default_check != NULL ? plan.default_check->checks : NULL;
+    r->defaults.check = plan.default_check != NULL ? plan.default_check->more->checks : NULL;
     plan.default_check = NULL;
     plan_drop(r, &plan);
     return 0;
@@ -313,7 +311,7 @@ int registry_reserve(struct registry *r, const char *const *names, size_t n, uin
     struct map reserved = {0};
     (void)now_ms;
     registry_bury(r);
-    int rc = effects_reserve(out, r->services.len);
+    int rc = effects_reserve(out, r->services.len, 0);
     if (rc == 0)
         rc = reserved_make(r, names, n, &reserved);
     if (rc != 0)

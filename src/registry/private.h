@@ -33,7 +33,7 @@ struct op {
     enum store_op_kind kind; /* once on its way */
     uint64_t ticket;
     struct description *desc;   /* REGISTER, and RENEW of a lost instance: a reference */
-    struct check_state *checks; /* room for the checks of desc, taken before the op goes on its way */
+    struct instance_checks *checks; /* room for the checks of desc, taken before the op goes on its way */
     bool has_tags;              /* the tags of desc are counted in the service */
     struct session *session;    /* REGISTER with SESSION: counted in session->refs */
     uint64_t hold_ms;           /* DEREGISTER */
@@ -95,7 +95,7 @@ struct registry {
     struct wheel wheel;
     struct registry_counts counts;
     struct list dead_entries, dead_services; /* effects may point to them until the next step */
-    struct description *dead_descs[2];
+    struct description *dead_desc;
     struct effect unwanted; /* replies to request 0 are written here */
 };
 
@@ -119,8 +119,8 @@ static inline bool service_exists(const struct service *s)
 /* registry.c: frees what effects of the step before may have pointed to. */
 void registry_bury(struct registry *r);
 
-/* effects.c: appending never fails after effects_reserve. */
-int effects_reserve(struct effects *x, size_t more) MUST_CHECK;
+/* effects.c: appending never fails after effects_reserve; up to `replies` of the effects may be replies that are errors. */
+int effects_reserve(struct effects *x, size_t more, size_t replies) MUST_CHECK;
 struct effect *effects_add(struct effects *x, enum effect_type type);
 /* A reply of success with the registry's present revision; its other fields are the caller's to set. */
 struct effect *reply_ok(struct registry *r, struct effects *x, uint64_t request);
@@ -179,8 +179,8 @@ void state_apply(struct registry *r, struct op *op, const struct event *ev, uint
 int register_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 /* Puts a description in place: tags, checks with the history of equal ones, deadline. `checks` is consumed. */
 void entry_enlist(struct registry *r, struct entry *e, uint64_t now_ms); /* registered for the first time: last of its service */
-void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks, uint64_t now_ms);
-int checks_room(const struct description *d, struct check_state **out) MUST_CHECK;
+void entry_install(struct registry *r, struct entry *e, struct description *desc, struct instance_checks *checks,
+                   uint64_t now_ms);
 /* The put of op->desc: REGISTER, and RENEW of a lost instance. */
 int put_start(struct registry *r, struct op *op, struct effects *out) MUST_CHECK;
 
@@ -201,7 +201,8 @@ void session_tie(struct registry *r, struct entry *e, struct session *s); /* NUL
 int session_closed_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 
 /* checks.c */
-enum instance_state health_state(const struct check_state *checks, size_t n);
+enum instance_state check_health(const struct check_state *c); /* what one check alone makes of an instance */
+enum instance_state health_state(const struct instance_checks *checks);
 enum instance_state entry_wanted_state(const struct entry *e);
 uint64_t checks_due_ms(const struct entry *e); /* the next silence of a ttl check */
 uint64_t remove_due_ms(const struct entry *e); /* when a `remove=` is over */
@@ -209,7 +210,10 @@ uint64_t remove_due_ms(const struct entry *e); /* when a `remove=` is over */
 int checks_lapse(struct entry *e, uint64_t now_ms) MUST_CHECK;
 int probe_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t now_ms);
-void checks_free(struct check_state *checks, size_t n);
+/* Room for the checks of an instance with this description, or for one of its service; nothing in it until checks_own. */
+int checks_room(const struct description *d, struct instance_checks **out) MUST_CHECK;
+void checks_own(struct instance_checks *checks, struct description *owner, uint32_t epoch); /* takes a reference */
+void checks_free(struct instance_checks *checks); /* NULL is allowed */
 
 /* policy.c */
 /* A block that holds one check, to be referenced like the description of an instance. */

@@ -53,9 +53,9 @@ static int check_clashes(const struct registry *r, const struct op *op, struct e
         return err_set(x, ERR_BADARG, "id \"%s\" is a tag of service \"%s\": both would be the same DNS name", id,
                        service);
     for (size_t i = 0; i < op->desc->n_tags; i++)
-        if (tag_is_label(op->desc->tags[i]) && is_id_taken(e, op->desc->tags[i]))
+        if (tag_is_label(op->desc->more->tags[i]) && is_id_taken(e, op->desc->more->tags[i]))
             return err_set(x, ERR_BADARG, "tag \"%s\" is the id of another instance: both would be the same DNS name",
-                           op->desc->tags[i]);
+                           op->desc->more->tags[i]);
     return 0;
 }
 
@@ -66,18 +66,12 @@ static struct description *owner_for(const struct entry *e, struct description *
     return desc->n_checks > 0 ? desc : service_of(e)->check_owner;
 }
 
-int checks_room(const struct description *d, struct check_state **out)
-{
-    /* One where it brings none: the service may have a check by the time it is installed. */
-    *out = calloc(d->n_checks > 0 ? d->n_checks : 1, sizeof(**out));
-    return *out != NULL ? 0 : ERR_NOMEM;
-}
-
+/* Of the checks that the entry has, the one of this text. */
 static struct check_state *same_check(const struct entry *e, const struct check_spec *spec)
 {
-    for (size_t i = 0; i < e->pub.n_checks; i++)
-        if (strcmp(e->pub.check_specs[i].text, spec->text) == 0)
-            return &e->pub.checks[i];
+    for (size_t i = 0; i < instance_n_checks(&e->pub); i++)
+        if (strcmp(e->pub.checks->specs[i].text, spec->text) == 0)
+            return &e->pub.checks->states[i];
     return NULL;
 }
 
@@ -89,8 +83,8 @@ static enum instance_state state_with(const struct entry *e, struct description 
     if (e->pub.is_draining)
         return STATE_DRAINING;
     for (size_t i = 0; owner != NULL && i < owner->n_checks; i++) {
-        struct check_state *kept = same_check(e, &owner->checks[i]);
-        enum instance_state one = kept != NULL ? health_state(kept, 1) : STATE_STARTING;
+        const struct check_state *kept = same_check(e, &owner->more->checks[i]);
+        enum instance_state one = kept != NULL ? check_health(kept) : STATE_STARTING;
         if (one == STATE_STARTING)
             return STATE_STARTING;
         state = one > state ? one : state;
@@ -102,12 +96,13 @@ static enum instance_state state_with(const struct entry *e, struct description 
 static bool is_same_target(const struct entry *e, const struct description *desc, const struct description *owner)
 {
     const struct description *old = e->pub.desc;
-    size_t n = owner != NULL ? owner->n_checks : 0;
-    if (old == NULL || n != e->pub.n_checks || old->port != desc->port || old->has_v4 != desc->has_v4 ||
-        old->has_v6 != desc->has_v6 || memcmp(old->v4, desc->v4, 4) != 0 || memcmp(old->v6, desc->v6, 16) != 0)
+    size_t n = owner->n_checks;
+    if (old == NULL || n != instance_n_checks(&e->pub) || old->port != desc->port || old->has_v4 != desc->has_v4 ||
+        old->has_v6 != desc->has_v6 || memcmp(old->v4, desc->v4, 4) != 0 ||
+        (old->has_v6 && memcmp(old->more->v6, desc->more->v6, 16) != 0))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (strcmp(e->pub.check_specs[i].text, owner->checks[i].text) != 0)
+        if (strcmp(e->pub.checks->specs[i].text, owner->more->checks[i].text) != 0)
             return false;
     return true;
 }
@@ -119,34 +114,36 @@ void entry_enlist(struct registry *r, struct entry *e, uint64_t now_ms)
     list_push(&e->pub.service->ordered, &e->pub.link);
 }
 
-void entry_install(struct registry *r, struct entry *e, struct description *desc, struct check_state *checks,
+/* What the new checks begin with: the memory of those of the same text, or nothing. */
+static void begin_checks(const struct entry *e, struct instance_checks *checks, uint64_t now_ms)
+{
+    for (size_t i = 0; i < checks->n; i++) {
+        struct check_state *kept = same_check(e, &checks->specs[i]);
+        if (kept != NULL) {
+            checks->states[i] = *kept;
+            kept->output = NULL; /* has moved */
+        } else {
+            check_begin(&checks->states[i], &checks->specs[i], now_ms);
+        }
+    }
+}
+
+void entry_install(struct registry *r, struct entry *e, struct description *desc, struct instance_checks *checks,
                    uint64_t now_ms)
 {
     struct description *owner = owner_for(e, desc);
-    size_t n = owner != NULL ? owner->n_checks : 0;
-    if (!is_same_target(e, desc, owner))
-        e->pub.probe_epoch = ++r->next_epoch;
-    for (size_t i = 0; i < n; i++) {
-        struct check_state *kept = same_check(e, &owner->checks[i]);
-        if (kept != NULL) {
-            checks[i] = *kept;
-            kept->output = NULL;
-        } else {
-            check_begin(&checks[i], &owner->checks[i], now_ms);
-        }
-    }
-    if (n == 0) {
-        free(checks);
+    if (owner != NULL) {
+        bool is_same = is_same_target(e, desc, owner);
+        checks_own(checks, owner, is_same ? e->pub.checks->epoch : ++r->next_epoch);
+        begin_checks(e, checks, now_ms);
+    } else {
+        checks_free(checks);
         checks = NULL;
     }
-    checks_free(e->pub.checks, e->pub.n_checks);
-    r->dead_descs[0] = e->pub.desc;
-    r->dead_descs[1] = e->pub.check_owner;
-    e->pub.desc = description_ref(desc);
-    e->pub.check_owner = owner != NULL ? description_ref(owner) : NULL;
-    e->pub.check_specs = owner != NULL ? owner->checks : NULL;
+    checks_free(e->pub.checks);
     e->pub.checks = checks;
-    e->pub.n_checks = (uint16_t)n;
+    r->dead_desc = e->pub.desc;
+    e->pub.desc = description_ref(desc);
 }
 
 /* ── the request ── */
@@ -179,7 +176,7 @@ static int make_entry(struct registry *r, const struct event *ev, struct entry *
 
 static int refuse(struct registry *r, const struct event *ev, const struct err *x, struct effects *out)
 {
-    int rc = effects_reserve(out, 1);
+    int rc = effects_reserve(out, 1, 1);
     if (rc == 0)
         reply_err(r, out, ev->request, x);
     return rc;
@@ -231,7 +228,7 @@ static bool is_closed(const struct session *s)
 static void reply_registered(struct registry *r, const struct op *op, struct effects *out)
 {
     struct effect *at = reply_ok(r, out, op->request);
-    at->u.reply.id = op->entry->pub.desc->id;
+    at->u.reply.desc = op->entry->pub.desc;
     at->u.reply.lease_ms = op->entry->pub.desc->lease_ms;
 }
 
@@ -254,7 +251,7 @@ int put_start(struct registry *r, struct op *op, struct effects *out)
         return rc;
     rc = tags_add(r, service_of(e), op->desc);
     if (rc != 0) {
-        free(op->checks);
+        checks_free(op->checks);
         op->checks = NULL;
         return rc;
     }

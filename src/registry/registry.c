@@ -23,10 +23,8 @@ void registry_bury(struct registry *r)
         list_remove(&s->link);
         service_free(s);
     }
-    for (size_t i = 0; i < sizeof(r->dead_descs) / sizeof(r->dead_descs[0]); i++) {
-        description_unref(r->dead_descs[i]);
-        r->dead_descs[i] = NULL;
-    }
+    description_unref(r->dead_desc);
+    r->dead_desc = NULL;
 }
 
 int registry_new(const struct registry_options *o, const struct service_policy *policy, uint64_t first_revision,
@@ -55,7 +53,7 @@ int registry_new(const struct registry_options *o, const struct service_policy *
         return rc;
     }
     if (r->default_check != NULL)
-        r->defaults.check = r->default_check->checks;
+        r->defaults.check = r->default_check->more->checks;
     *out = r;
     return 0;
 }
@@ -119,7 +117,7 @@ static int write_event(struct registry *r, const struct event *ev, uint64_t now_
     struct service_entry *s = service_find(r, ev->service);
     struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
     struct op *op;
-    int rc = effects_reserve(out, 1);
+    int rc = effects_reserve(out, 1, 1);
     if (rc != 0)
         return rc;
     if (e == NULL) {
@@ -174,15 +172,15 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
 static int restore_entry(struct registry *r, struct entry *e, const struct store_record *rec, uint64_t now_ms,
                          struct effects *out)
 {
-    struct check_state *checks;
-    int rc = effects_reserve(out, 1);
+    struct instance_checks *checks;
+    int rc = effects_reserve(out, 1, 0);
     if (rc == 0)
         rc = checks_room(rec->desc, &checks);
     if (rc != 0)
         return rc;
     rc = tags_add(r, service_of(e), rec->desc);
     if (rc != 0) {
-        free(checks);
+        checks_free(checks);
         return rc;
     }
     entry_install(r, e, rec->desc, checks, now_ms);

@@ -76,6 +76,16 @@ struct registry_options {
 
 struct registry;
 
+/* The checks of an instance that has some. */
+struct instance_checks {
+    const struct check_spec *specs; /* n of them: the description's, or the service's own */
+    struct description *owner;      /* what specs is part of: reference it to use a spec beyond the next step */
+    uint32_t epoch;                 /* another number whenever the checks are other ones, never reused: results of another
+                                       epoch are dropped. After CHANGE_POLICY compare it for each instance of the service */
+    uint16_t n;
+    struct check_state states[];
+};
+
 /* Read-only outside registry/. Valid until the next step. Each is the head of a larger block (registry/private.h) that also
  * holds the op on its way, waiting requests, timer and session. */
 struct instance {
@@ -89,14 +99,14 @@ struct instance {
     uint64_t registered_ms;    /* lease clock, first registration */
     uint64_t order;            /* grows along service->ordered */
     uint64_t revision;         /* of its last change */
-    struct check_state *checks; /* n_checks of them, NULL if none */
-    const struct check_spec *check_specs; /* desc->checks, or the service's own check */
-    struct description *check_owner; /* what check_specs is part of: reference it to use a spec beyond the next step */
-    uint16_t n_checks;
-    uint32_t probe_epoch;      /* another number whenever the checks are other ones, never reused: results of another epoch
-                                  are dropped. After CHANGE_POLICY compare it for each instance of the service */
+    struct instance_checks *checks; /* NULL: none */
     void *publish, *health;    /* of engine/publish and engine/health, set by them, cleared before EFFECT_CHANGE `gone` returns */
 };
+
+static inline uint16_t instance_n_checks(const struct instance *i)
+{
+    return i->checks != NULL ? i->checks->n : 0;
+}
 
 struct service {
     struct map_node node; /* by folded name */
@@ -167,8 +177,8 @@ struct effect {
             uint32_t lease_ms;   /* REGISTER, RENEW; 0: permanent */
             uint32_t safe_s;     /* DRAIN: seconds until it is safe to stop */
             bool removed;        /* DEREGISTER: there was one */
-            const char *id;      /* REGISTER: the id, until the next step */
-            char text[ERR_TEXT_MAX]; /* set only if code != 0 */
+            struct description *desc; /* REGISTER: what is registered; valid until the next step, or reference it */
+            const char *text;    /* if code != 0: why; kept by the vector until effects_clear or effects_fini */
         } reply;
         struct store_op persist; /* pointers valid until the next step: the store copies or references */
         struct {
@@ -186,13 +196,19 @@ struct effect {
     } u;
 };
 
+struct effect_texts;
+
 /* A reused vector; the registry appends. */
 struct effects {
     struct effect *items; /* owned */
     size_t n, cap;
+    struct effect_texts *texts; /* owned: blocks with the texts of replies that are errors, the newest first */
 };
 void effects_init(struct effects *x);
+void effects_clear(struct effects *x); /* keeps the memory */
 void effects_fini(struct effects *x);
+/* Frees texts that were taken out of a vector (its `texts` set to NULL), to outlive what is appended meanwhile. */
+void effect_texts_free(struct effect_texts *t);
 
 /* ── the registry ── */
 
@@ -202,7 +218,7 @@ int registry_new(const struct registry_options *o, const struct service_policy *
                  uint64_t key, uint64_t now_ms, struct registry **out) MUST_CHECK;
 void registry_free(struct registry *r);
 
-/* The heart. Appends effects to `out` (which the caller empties between calls). Returns 0, or ERR_NOMEM with
+/* The heart. Appends effects to `out` (which the caller empties between calls by effects_clear). Returns 0, or ERR_NOMEM with
  * nothing changed and no effect appended (a request among them is answered by the caller). EVENT_COMMITTED, EVENT_TIME and
  * EVENT_SESSION_CLOSED that met ERR_NOMEM must be fed again later: nothing is lost. Bad requests are not errors of the
  * step: they are an EFFECT_REPLY with a code. Every request other than 0 gets exactly one reply. */

@@ -42,14 +42,11 @@ static void uninstall(struct registry *r, struct entry *e)
 {
     session_tie(r, e, NULL);
     tags_remove(r, service_of(e), e->pub.desc);
-    checks_free(e->pub.checks, e->pub.n_checks);
-    r->dead_descs[0] = e->pub.desc;
-    r->dead_descs[1] = e->pub.check_owner;
+    checks_free(e->pub.checks);
+    r->dead_desc = e->pub.desc;
     list_remove(&e->pub.link);
-    e->pub.desc = e->pub.check_owner = NULL;
-    e->pub.check_specs = NULL;
+    e->pub.desc = NULL;
     e->pub.checks = NULL;
-    e->pub.n_checks = 0;
     e->pub.is_draining = e->is_unsaved = false;
     e->pub.deadline_ms = UINT64_MAX;
     e->retry_ms = 0;

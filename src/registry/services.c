@@ -156,9 +156,8 @@ void entry_discard(struct registry *r, struct entry *e)
 
 void entry_free(struct entry *e)
 {
-    checks_free(e->pub.checks, e->pub.n_checks);
+    checks_free(e->pub.checks);
     description_unref(e->pub.desc);
-    description_unref(e->pub.check_owner);
     free(e);
 }
 
@@ -237,11 +236,11 @@ static void tag_remove(const struct registry *r, struct service_entry *s, const 
 int tags_add(struct registry *r, struct service_entry *s, const struct description *d)
 {
     for (size_t i = 0; i < d->n_tags; i++) {
-        if (!tag_is_label(d->tags[i]) || tag_add(r, s, d->tags[i]) == 0)
+        if (!tag_is_label(d->more->tags[i]) || tag_add(r, s, d->more->tags[i]) == 0)
             continue;
         while (i-- > 0)
-            if (tag_is_label(d->tags[i]))
-                tag_remove(r, s, d->tags[i]);
+            if (tag_is_label(d->more->tags[i]))
+                tag_remove(r, s, d->more->tags[i]);
         return ERR_NOMEM;
     }
     return 0;
@@ -250,6 +249,6 @@ int tags_add(struct registry *r, struct service_entry *s, const struct descripti
 void tags_remove(struct registry *r, struct service_entry *s, const struct description *d)
 {
     for (size_t i = 0; i < d->n_tags; i++)
-        if (tag_is_label(d->tags[i]))
-            tag_remove(r, s, d->tags[i]);
+        if (tag_is_label(d->more->tags[i]))
+            tag_remove(r, s, d->more->tags[i]);
 }

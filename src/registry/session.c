@@ -87,7 +87,7 @@ int session_closed_event(struct registry *r, const struct event *ev, uint64_t no
     struct session *s = session_find(r, ev->u.closed.session);
     if (s == NULL)
         return 0;
-    int rc = effects_reserve(out, s->n_entries);
+    int rc = effects_reserve(out, s->n_entries, 0);
     if (rc != 0)
         return rc;
     s->refs++; /* keep it while its entries leave */

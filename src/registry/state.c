@@ -31,7 +31,7 @@ int drain_start(struct registry *r, struct op *op, uint64_t now_ms, struct effec
     } else {
         op->state = e->pub.state;
         if (op->state != STATE_LOST)
-            op->state = op->is_draining ? STATE_DRAINING : health_state(e->pub.checks, e->pub.n_checks);
+            op->state = op->is_draining ? STATE_DRAINING : health_state(e->pub.checks);
         op_persist(r, op, STORE_STATE, out);
         return 0;
     }

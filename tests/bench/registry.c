@@ -43,13 +43,13 @@ static uint64_t commit(uint64_t now_ms)
         if (effects.items[i].type == EFFECT_PERSIST)
             tickets[n++] = effects.items[i].u.persist.ticket;
     }
-    effects.n = 0;
+    effects_clear(&effects);
     for (uint64_t i = 0; i < n; i++) {
         struct event ev = {.type = EVENT_COMMITTED, .u.committed = {.ticket = tickets[i], .ok = true}};
         step(&ev, now_ms);
         for (size_t k = 0; k < effects.n; k++)
             gone += effects.items[k].type == EFFECT_CHANGE && effects.items[k].u.change.gone;
-        effects.n = 0;
+        effects_clear(&effects);
     }
     return gone;
 }
@@ -103,7 +103,7 @@ static void bench_renew(uint64_t now_ms)
     for (uint64_t i = 0; i < rounds; i++) {
         struct event ev = {.type = EVENT_RENEW, .request = i + 1, .service = services[i % 4096], .id = ids[i % 4096]};
         step(&ev, now_ms);
-        effects.n = 0;
+        effects_clear(&effects);
     }
     tell("RENEW, 4,096 instances in turn", rounds, from);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -26,7 +27,10 @@ static void on_done(void *arg, uint64_t probe, enum check_status status, const c
 void bench_init(struct probe_bench *b, struct prober_options o)
 {
     *b = (struct probe_bench){.loop = ev_loop_new(0)};
-    b->desc = (struct description){.refs = 1, .port = 1, .has_v4 = true, .v4 = {127, 0, 0, 1}, .id = "w1"};
+    b->desc = calloc(1, sizeof(*b->desc) + sizeof("w1"));
+    assert_non_null(b->desc);
+    *b->desc = (struct description){.refs = 1, .more = &b->more, .port = 1, .has_v4 = true, .v4 = {127, 0, 0, 1}};
+    strcpy(b->desc->id, "w1");
     o.loop = b->loop;
     o.done = on_done;
     o.arg = b;
@@ -39,6 +43,7 @@ void bench_fini(struct probe_bench *b)
 {
     prober_free(b->prober);
     ev_loop_destroy(b->loop);
+    free(b->desc);
 }
 
 uint64_t bench_start(struct probe_bench *b, struct check_spec spec)
@@ -49,7 +54,7 @@ uint64_t bench_start(struct probe_bench *b, struct check_spec spec)
         spec.timeout_ms = 4000;
     b->specs[probe] = spec;
     struct probe_job job = {
-        .probe = probe, .spec = &b->specs[probe], .desc = &b->desc, .service = "web", .id = b->desc.id};
+        .probe = probe, .spec = &b->specs[probe], .desc = b->desc, .service = "web", .id = b->desc->id};
     struct err e;
     b->is_starting = true;
     if (prober_start(b->prober, &job, &e) != 0)

@@ -18,14 +18,15 @@ struct probe_bench {
         char output[CHECK_OUTPUT_MAX];
     } results[BENCH_RESULTS_MAX];
     /* What the jobs point to; one target at a time. */
-    struct description desc;
+    struct description *desc; /* owned; desc->more is `more` */
+    struct description_more more;
     struct check_spec specs[BENCH_RESULTS_MAX];
 };
 
 /* `o`: ca_file and scripts; the rest is filled in. */
 void bench_init(struct probe_bench *b, struct prober_options o);
 void bench_fini(struct probe_bench *b);
-/* Starts a probe of `spec` against the instance `web` / `w1` at 127.0.0.1 and desc.port. Returns its number. */
+/* Starts a probe of `spec` against the instance `web` / `w1` at 127.0.0.1 and desc->port. Returns its number. */
 uint64_t bench_start(struct probe_bench *b, struct check_spec spec);
 /* Runs the loop until `n` more results have come; fails the test after 5 s. */
 void bench_wait(struct probe_bench *b, unsigned n);

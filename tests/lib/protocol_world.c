@@ -37,9 +37,9 @@ int publish_pick(struct publisher *p, const char *service, const char *tag, cons
         return err_set(e, ERR_NOTFOUND, "nobody has registered \"%s\"", service);
     for (struct list *at = s->ordered.next; at != &s->ordered; at = at->next) {
         const struct instance *i = CONTAINER_OF(at, struct instance, link);
-        if (!instance_state_is_served(i->state) || (tag != NULL && (i->desc->n_tags == 0 || strcmp(tag, i->desc->tags[0]) != 0)))
+        if (!instance_state_is_served(i->state) || (tag != NULL && (i->desc->n_tags == 0 || strcmp(tag, i->desc->more->tags[0]) != 0)))
             continue;
-        *out = (struct publish_pick){.instance = i, .port = port != NULL ? i->desc->ports[0].number : i->desc->port};
+        *out = (struct publish_pick){.instance = i, .port = port != NULL ? i->desc->more->ports[0].number : i->desc->port};
         return 0;
     }
     return err_set(e, ERR_NOTFOUND, "%u registered, 0 served", s->n_registered);

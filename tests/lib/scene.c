@@ -66,17 +66,17 @@ static void carry_out(struct scene *s)
         CHECK(tickets != NULL);
         for (size_t i = 0; i < n; i++)
             tickets[i] = s->effects.items[i].u.persist.ticket;
-        s->effects.n = 0;
+        effects_clear(&s->effects);
         for (size_t i = 0; i < n; i++) {
             struct event ev = {.type = EVENT_COMMITTED, .u.committed = {.ticket = tickets[i], .ok = true}};
             CHECK(registry_step(s->registry, &ev, s->now_ms, &s->effects) == 0);
             size_t kept = carry_out_effects(s);
-            s->effects.n = 0;
+            effects_clear(&s->effects);
             CHECK(kept == 0);
         }
         free(tickets);
     }
-    s->effects.n = 0;
+    effects_clear(&s->effects);
 }
 
 void scene_event(struct scene *s, struct event *ev)

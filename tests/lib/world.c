@@ -96,8 +96,8 @@ static void tell_reply(struct world *w, const struct effect *x)
         return;
     }
     buf_puts(&w->out, "ok");
-    if (x->u.reply.id != NULL)
-        buf_printf(&w->out, ", id %s", x->u.reply.id);
+    if (x->u.reply.desc != NULL)
+        buf_printf(&w->out, ", id %s", x->u.reply.desc->id);
     if (x->u.reply.lease_ms != 0)
         buf_printf(&w->out, ", lease %s", duration_format(x->u.reply.lease_ms, text));
     if (x->u.reply.safe_s != 0)
@@ -166,7 +166,7 @@ static void tell(struct world *w)
         else
             tell_lease(w, x->u.lease.instance);
     }
-    w->effects.n = 0;
+    effects_clear(&w->effects);
 }
 
 /* ── steps ── */
@@ -356,7 +356,7 @@ static void do_probe(struct world *w, const struct words *a)
     struct event ev = {.type = EVENT_PROBE_RESULT, .service = a->at[1], .id = a->at[2]};
     ev.u.probe.check = (uint16_t)number(a->at[3]);
     ev.u.probe.status = status(a->at[4]);
-    ev.u.probe.epoch = epoch != NULL ? (uint32_t)number(epoch) : i != NULL ? i->probe_epoch : 0;
+    ev.u.probe.epoch = epoch != NULL ? (uint32_t)number(epoch) : i != NULL && i->checks != NULL ? i->checks->epoch : 0;
     ev.u.probe.output = a->n > 5 ? a->at[5] : NULL;
     step(w, &ev);
 }
@@ -546,10 +546,10 @@ static void dump_instance(const struct instance *i, struct buf *out)
                i->deadline_ms == UINT64_MAX ? " permanent" : "");
     if (i->deadline_ms != UINT64_MAX)
         buf_printf(out, " until %" PRIu64 ".%03" PRIu64, i->deadline_ms / 1000, i->deadline_ms % 1000);
-    for (size_t c = 0; c < i->n_checks; c++)
-        buf_printf(out, "; %s: %s since %" PRIu64 ".%03" PRIu64 "%s%s", i->check_specs[c].text,
-                   check_status_name(i->checks[c].status), i->checks[c].since_ms / 1000, i->checks[c].since_ms % 1000,
-                   i->checks[c].output != NULL ? ", " : "", i->checks[c].output != NULL ? i->checks[c].output : "");
+    for (size_t c = 0; c < instance_n_checks(i); c++)
+        buf_printf(out, "; %s: %s since %" PRIu64 ".%03" PRIu64 "%s%s", i->checks->specs[c].text,
+                   check_status_name(i->checks->states[c].status), i->checks->states[c].since_ms / 1000, i->checks->states[c].since_ms % 1000,
+                   i->checks->states[c].output != NULL ? ", " : "", i->checks->states[c].output != NULL ? i->checks->states[c].output : "");
     buf_printf(out, "; revision %" PRIu64 "\n", i->revision);
 }
 

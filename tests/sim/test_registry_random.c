@@ -145,7 +145,7 @@ static void on_effects(bool is_completion)
         else if (x->type == EFFECT_CHANGE)
             on_change(x, is_completion);
     }
-    m->effects.n = 0;
+    effects_clear(&m->effects);
 }
 
 static void step(const struct event *ev)
@@ -246,7 +246,7 @@ static void probe(void)
     const struct service *s = registry_service(m->registry, ev.service);
     const struct instance *i = s != NULL ? registry_instance(s, ev.id) : NULL;
     ev.u.probe.check = (uint16_t)rng_below(&m->rng, 3);
-    ev.u.probe.epoch = i != NULL ? i->probe_epoch - rng_below(&m->rng, 2) : 0;
+    ev.u.probe.epoch = i != NULL && i->checks != NULL ? i->checks->epoch - rng_below(&m->rng, 2) : 0;
     ev.u.probe.status = (enum check_status)(1 + rng_below(&m->rng, 3));
     ev.u.probe.output = "out";
     step(&ev);

@@ -61,23 +61,26 @@ static struct effect *effect_add(struct effects *x, enum effect_type type)
     return e;
 }
 
-void effects_init(struct effects *x)
-{
-    memset(x, 0, sizeof(*x));
-}
+static struct description *shown; /* of the latest reply; given back by each step, as a registry does it */
 
-void effects_fini(struct effects *x)
+static void show(int n)
 {
-    free(x->items);
+    if (shown != NULL && shown->refs == 1)
+        memset(shown->id, 'x', strlen(shown->id));
+    description_unref(shown);
+    shown = NULL;
+    if (n == 0)
+        return;
+    shown = calloc(1, sizeof(*shown) + 8);
+    shown->refs = 1;
+    snprintf(shown->id, 8, "id%d", n);
 }
-
-static char shown_id[8]; /* overwritten by each step, as a registry may free what its effects point to */
 
 /* REGISTER persists; its ticket is the request. The commit changes and replies. RENEW moves a lease and replies at
  * once. */
 int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
 {
-    memset(shown_id, 'x', sizeof(shown_id) - 1);
+    show(0);
     if (w.step_rc != 0) {
         note("step-fails ");
         return w.step_rc;
@@ -101,8 +104,8 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
         struct effect *e = effect_add(out, EFFECT_REPLY);
         e->u.reply.request = ev->u.committed.ticket;
         e->u.reply.code = ev->u.committed.ok ? 0 : ERR_UNAVAILABLE;
-        snprintf(shown_id, sizeof(shown_id), "id%d", (int)ev->u.committed.ticket);
-        e->u.reply.id = shown_id;
+        show((int)ev->u.committed.ticket);
+        e->u.reply.desc = ev->u.committed.ok ? shown : NULL;
         break;
     }
     case EVENT_TIME:
@@ -208,8 +211,8 @@ static void on_reply(void *arg, const struct effect *x)
     w.n_replies++;
     note("reply(%d,%s) ", (int)e->u.reply.request,
          e->u.reply.code != 0    ? "no"
-         : e->u.reply.id != NULL ? e->u.reply.id
-                                 : "ok");
+         : e->u.reply.desc != NULL ? e->u.reply.desc->id
+                                   : "ok");
     if (w.feed_on_reply != 0) {
         struct event ev = {.type = EVENT_RENEW, .request = w.feed_on_reply};
         w.feed_on_reply = 0;
@@ -240,6 +243,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     core_free(w.core);
+    show(0);
     return 0;
 }
 

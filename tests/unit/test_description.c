@@ -188,8 +188,8 @@ static void test_tags(void **state)
     in.n_tags = COUNT(good);
     struct description *d = make(&in);
     assert_int_equal(d->n_tags, 3);
-    assert_string_equal(d->tags[2], "version=1.2/b");
-    assert_true(tag_is_label(d->tags[0]) && tag_is_label(d->tags[1]) && !tag_is_label(d->tags[2]));
+    assert_string_equal(d->more->tags[2], "version=1.2/b");
+    assert_true(tag_is_label(d->more->tags[0]) && tag_is_label(d->more->tags[1]) && !tag_is_label(d->more->tags[2]));
     description_unref(d);
 
     char longest[TAG_MAX + 2];
@@ -230,9 +230,9 @@ static void test_meta(void **state)
     in.n_meta = 3;
     struct description *d = make(&in);
     assert_int_equal(d->n_meta, 3);
-    assert_string_equal(d->meta[0].value, value);
-    assert_string_equal(d->meta[1].key, "path");
-    assert_string_equal(d->meta[2].value, "");
+    assert_string_equal(d->more->meta[0].value, value);
+    assert_string_equal(d->more->meta[1].key, "path");
+    assert_string_equal(d->more->meta[2].value, "");
     description_unref(d);
 
     in.n_meta = 4;
@@ -261,10 +261,10 @@ static void test_ports(void **state)
     in.ports = ports;
     in.n_ports = 3;
     struct description *d = make(&in);
-    assert_string_equal(d->ports[0].name, "http");
-    assert_false(d->ports[0].is_udp);
-    assert_true(d->ports[1].is_udp);
-    assert_int_equal(d->ports[2].number, 1);
+    assert_string_equal(d->more->ports[0].name, "http");
+    assert_false(d->more->ports[0].is_udp);
+    assert_true(d->more->ports[1].is_udp);
+    assert_int_equal(d->more->ports[2].number, 1);
     description_unref(d);
 
     in.n_ports = 4;
@@ -292,7 +292,7 @@ static void test_checks(void **state)
     in.n_checks = 2;
     struct description *d = make(&in);
     assert_int_equal(d->n_checks, 2);
-    assert_int_equal(d->checks[1].type, CHECK_TTL);
+    assert_int_equal(d->more->checks[1].type, CHECK_TTL);
     description_unref(d);
     in.n_checks = 3;
     refuse(&in, ERR_LIMIT, "checks");

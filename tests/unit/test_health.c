@@ -189,9 +189,9 @@ static void result_becomes_an_event(void **state)
     assert_int_equal(ev.u.probe.status, CHECK_WARNING);
     assert_string_equal(ev.u.probe.output, "so so");
     struct instance *i = registry_instance(registry_service(w.registry, "web"), "a");
-    assert_int_equal(ev.u.probe.epoch, i->probe_epoch);
+    assert_int_equal(ev.u.probe.epoch, i->checks->epoch);
     feed(&ev);
-    assert_int_equal(i->checks[1].status, CHECK_WARNING);
+    assert_int_equal(i->checks->states[1].status, CHECK_WARNING);
 }
 
 static void ttl_checks_are_not_probed(void **state)

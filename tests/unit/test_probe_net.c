@@ -30,7 +30,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     bench_init(&f->bench, (struct prober_options){.ca_file = NULL});
     f->target = http_target_new(f->bench.loop, AF_INET);
-    f->bench.desc.port = http_target_port(f->target);
+    f->bench.desc->port = http_target_port(f->target);
     *state = f;
     return 0;
 }
@@ -79,7 +79,7 @@ static void http_asks_as_documented(void **state)
     unsetenv("http_proxy");
     char expected[128];
     snprintf(expected, sizeof(expected), "GET /ok HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUser-Agent: rollcall/%s\r\n",
-             f->bench.desc.port, PACKAGE_VERSION);
+             f->bench.desc->port, PACKAGE_VERSION);
     assert_memory_equal(http_target_last(f->target), expected, strlen(expected));
 }
 
@@ -173,10 +173,10 @@ static void http_over_ipv6(void **state)
     struct http_target *t6 = http_target_new(f->bench.loop, AF_INET6);
     if (t6 == NULL)
         skip();
-    f->bench.desc.has_v4 = false;
-    f->bench.desc.has_v6 = true;
-    f->bench.desc.v6[15] = 1;
-    f->bench.desc.port = http_target_port(t6);
+    f->bench.desc->has_v4 = false;
+    f->bench.desc->has_v6 = true;
+    f->bench.more.v6[15] = 1;
+    f->bench.desc->port = http_target_port(t6);
     bench_expect(&f->bench, http("/ok"), CHECK_PASSING, "HTTP 200");
     bench_expect(&f->bench, tcp(0), CHECK_PASSING, "connected");
     struct check_spec s = http("/ok"); /* the same as a host of the check */
@@ -378,7 +378,7 @@ static void https_verifies_the_certificate(void **state)
     struct check_spec s = {.type = CHECK_HTTPS, .path = "/"};
     struct probe_bench strangers, friends;
     bench_init(&strangers, (struct prober_options){.ca_file = NULL});
-    strangers.desc.port = server.port;
+    strangers.desc->port = server.port;
     const struct bench_result *r = bench_probe(&strangers, s);
     assert_int_equal(r->status, CHECK_CRITICAL);
     assert_non_null(strstr(r->output, "self-signed certificate"));
@@ -390,7 +390,7 @@ static void https_verifies_the_certificate(void **state)
     bench_fini(&strangers);
 
     bench_init(&friends, (struct prober_options){.ca_file = server.cert});
-    friends.desc.port = server.port;
+    friends.desc->port = server.port;
     bench_expect(&friends, s, CHECK_PASSING, "HTTP 200");
     r = bench_probe(&friends, at_host(s, "here.test")); /* a good certificate of somebody else */
     assert_int_equal(r->status, CHECK_CRITICAL);

@@ -220,15 +220,16 @@ static void environment_holds_the_instance(void **state)
     const struct named_port ports[] = {{.name = "http-alt", .number = 8081}};
     const char *const tags[] = {"blue", "v2"};
     const struct meta meta[] = {{.key = "rack-id", .value = "a b; $(c)"}, {.key = "LD_PRELOAD=x", .value = "no"}};
-    struct description *d = &f->bench.desc;
+    struct description *d = f->bench.desc;
+    struct description_more *more = &f->bench.more;
     d->port = 8080;
     d->has_v6 = true;
-    d->v6[15] = 1;
-    d->ports = ports;
+    more->v6[15] = 1;
+    more->ports = ports;
     d->n_ports = 1;
-    d->tags = tags;
+    more->tags = tags;
     d->n_tags = 2;
-    d->meta = meta;
+    more->meta = meta;
     d->n_meta = 2;
     setenv("SECRET", "of the server", 1);
     char text[256];
@@ -384,7 +385,7 @@ static void no_memory_for_a_probe(void **state)
     struct check_spec specs[] = {script("ok"), script("nobody"), {.type = CHECK_TCP, .timeout_ms = 100}};
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         long live = heap_live();
-        struct probe_job job = {.probe = 1, .spec = &specs[i], .desc = &f->bench.desc, .service = "web", .id = "w1"};
+        struct probe_job job = {.probe = 1, .spec = &specs[i], .desc = f->bench.desc, .service = "web", .id = "w1"};
         struct err e;
         unsigned n = 0;
         for (;; n++) {

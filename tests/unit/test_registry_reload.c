@@ -40,7 +40,7 @@ static unsigned sweep(struct world *w, int (*call)(struct world *w))
         assert_string_equal(buf_cstr(&before), buf_cstr(&after));
         failures++;
     }
-    w->effects.n = 0;
+    effects_clear(&w->effects);
     buf_fini(&before);
     buf_fini(&after);
     return failures;
@@ -100,18 +100,18 @@ static void test_configure(void **state)
     const struct service *s = registry_service(w->registry, "web");
     assert_true(s->is_configured && s->policy.ttl_s == 9 && s->policy.check != &check);
     assert_string_equal(s->policy.check->text, "tcp://:80");
-    assert_int_equal(registry_instance(s, "a")->n_checks, 1);
-    assert_ptr_equal(registry_instance(s, "a")->check_specs, registry_instance(s, "a")->check_owner->checks);
-    assert_int_equal(registry_instance(s, "b")->check_specs[0].type, CHECK_TTL); /* its own */
+    assert_int_equal(instance_n_checks(registry_instance(s, "a")), 1);
+    assert_ptr_equal(registry_instance(s, "a")->checks->specs, registry_instance(s, "a")->checks->owner->more->checks);
+    assert_int_equal(registry_instance(s, "b")->checks->specs[0].type, CHECK_TTL); /* its own */
     assert_non_null(registry_service(w->registry, "new"));
 
     w->policy.check = &check; /* a check for every service, and the sections go */
     w->n_sections = 0;
     assert_true(sweep(w, reload) >= 2);
     assert_null(registry_service(w->registry, "new"));
-    assert_int_equal(registry_instance(registry_service(w->registry, "db"), "a")->n_checks, 1);
+    assert_int_equal(instance_n_checks(registry_instance(registry_service(w->registry, "db"), "a")), 1);
     world_command(w, "register third a 10.0.0.1 80");
-    assert_int_equal(registry_instance(registry_service(w->registry, "third"), "a")->n_checks, 1);
+    assert_int_equal(instance_n_checks(registry_instance(registry_service(w->registry, "third"), "a")), 1);
     world_fini(w);
     assert_int_equal(heap_live(), live);
 }
@@ -187,12 +187,12 @@ static void test_renew_allocates_nothing(void **state)
     struct world *w = begin();
     const struct event ev = {.type = EVENT_RENEW, .request = 9, .service = "WEB", .id = "A"};
     assert_int_equal(registry_step(w->registry, &ev, 1000, &w->effects), 0);
-    w->effects.n = 0;
+    effects_clear(&w->effects);
     unsigned long calls = heap_calls();
     for (uint64_t i = 0; i < 1000; i++) {
         assert_int_equal(registry_step(w->registry, &ev, 2000 + i, &w->effects), 0);
         assert_int_equal(w->effects.n, 2);
-        w->effects.n = 0;
+        effects_clear(&w->effects);
     }
     assert_true(heap_calls() == calls);
     world_fini(w);
