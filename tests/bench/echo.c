@@ -1,11 +1,14 @@
 /* The floor of a UDP server on this machine: receives batches and sends each datagram back at the size of a real
  * answer, without looking at it. What rollcalld costs beyond this is rollcalld's.
  *
- *     echo SIZE SECONDS: prints its port on 127.0.0.1, ends by itself after SECONDS */
+ *     echo SECONDS LENGTH:SIZE...: prints its port on 127.0.0.1, ends by itself after SECONDS. A datagram of LENGTH
+ * bytes is sent back with SIZE bytes; others as they came. */
 #include "config.h" /* _GNU_SOURCE */
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,7 @@ static uint8_t slots[BATCH][SLOT_STRIDE];
 static struct mmsghdr msgs[BATCH];
 static struct iovec iov[BATCH];
 static struct sockaddr_in peers[BATCH];
+static uint16_t sizes[SLOT_STRIDE + 1]; /* by length */
 
 static int open_socket(void)
 {
@@ -35,14 +39,28 @@ static int open_socket(void)
     return fd;
 }
 
+static bool read_sizes(int argc, char **argv)
+{
+    for (unsigned i = 0; i <= SLOT_STRIDE; i++) {
+        sizes[i] = (uint16_t)i;
+    }
+    for (int i = 2; i < argc; i++) {
+        unsigned length, size;
+        if (sscanf(argv[i], "%u:%u", &length, &size) != 2 || length > SLOT_STRIDE || size > SLOT_STRIDE) {
+            return false;
+        }
+        sizes[length] = (uint16_t)size;
+    }
+    return argc > 1;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: echo SIZE SECONDS\n");
+    if (!read_sizes(argc, argv)) {
+        fprintf(stderr, "usage: echo SECONDS LENGTH:SIZE...\n");
         return 2;
     }
-    size_t size = (size_t)atoi(argv[1]) % SLOT_STRIDE;
-    alarm((unsigned)atoi(argv[2]));
+    alarm((unsigned)atoi(argv[1]));
     int fd = open_socket();
     for (;;) {
         for (int i = 0; i < BATCH; i++) {
@@ -52,7 +70,7 @@ int main(int argc, char **argv)
         }
         int n = recvmmsg(fd, msgs, BATCH, MSG_WAITFORONE, NULL);
         for (int i = 0; i < n; i++) {
-            iov[i].iov_len = size;
+            iov[i].iov_len = sizes[msgs[i].msg_len];
         }
         for (int at = 0; at < n;) {
             int sent = sendmmsg(fd, msgs + at, (unsigned)(n - at), 0);
