@@ -2,6 +2,7 @@
 #include "config.h" /* _GNU_SOURCE */
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "app/server.h"
@@ -89,7 +90,15 @@ static void info_health(void *arg, struct buf *out)
     command_info_line(out, "probes_not_made", "%" PRIu64, n.failed);
     command_info_line(out, "probes_waiting", "%" PRIu64, n.waiting);
     command_info_line(out, "probes_running", "%" PRIu64, n.running);
+    command_info_line(out, "probes_skipped", "%" PRIu64, n.skipped);
+    for (size_t i = 0; i < HEALTH_LATE_STEPS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "probes_later_than_%ums", (unsigned)health_late_ms[i]);
+        command_info_line(out, name, "%" PRIu64, n.late[i]);
+    }
     command_info_line(out, "probes_late_max_ms", "%" PRIu64, n.late_max_ms);
+    command_info_line(out, "checks_probed", "%" PRIu64, n.checks);
+    command_info_line(out, "probe_connections_kept", "%zu", s->kept_probes);
 }
 
 static void info_store(void *arg, struct buf *out)

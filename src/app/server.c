@@ -23,6 +23,9 @@
 #include "io/supervisor.h"
 
 #define PROBE_WARN_MS     10000
+#define PROBE_LATE_MS     1000  /* later than this is told */
+#define PROBE_FILES       2     /* of one probe: a script's pipe and process, or a second address that is tried */
+#define KEPT_PROBES_MAX   16384 /* connections kept between probes */
 #define FILES_BESIDE      512 /* descriptors beside connections and probes */
 #define HOST_NAME_MAX_LEN 256
 
@@ -54,14 +57,22 @@ static void on_changed(void *arg)
     control_changed(((struct server *)arg)->control);
 }
 
-/* What keeps one probe from being made keeps many: one line in a while tells of all. */
-static void warn_of_probe(struct server *s, const char *why)
+/* What is wrong with one probe is wrong with many: one line in a while tells of all. */
+static bool may_warn(const struct server *s, uint64_t *warned_ms)
 {
     uint64_t now_ms = turn_time(s->turn)->mono_ms;
-    if (s->probe_warned_ms != 0 && now_ms - s->probe_warned_ms < PROBE_WARN_MS) {
+    if (*warned_ms != 0 && now_ms - *warned_ms < PROBE_WARN_MS) {
+        return false;
+    }
+    *warned_ms = now_ms;
+    return true;
+}
+
+static void warn_of_probe(struct server *s, const char *why)
+{
+    if (!may_warn(s, &s->probe_warned_ms)) {
         return;
     }
-    s->probe_warned_ms = now_ms;
     struct health_counts n;
     health_counts(s->health, &n);
     log_event(LOG_LEVEL_WARN, "probe_not_made", "why", why, "so_far", LOG_NUM((long long)n.failed + 1), NULL);
@@ -76,10 +87,30 @@ static void on_probe_done(void *arg, uint64_t probe, enum check_status status, c
     core_probe_done(s->core, probe, status, output, turn_time(s->turn));
 }
 
+static void warn_of_load(struct server *s, const struct probe_job *job)
+{
+    struct health_counts n;
+    health_counts(s->health, &n);
+    if (job->late_ms > PROBE_LATE_MS && may_warn(s, &s->late_warned_ms)) {
+        log_event(LOG_LEVEL_WARN, "probes_late", "late_ms", LOG_NUM((long long)job->late_ms), "running",
+                  LOG_NUM((long long)n.running), "waiting", LOG_NUM((long long)n.waiting), "why",
+                  n.running >= s->inputs->config->health.max_probes ? "max_probes run already; many do not answer?"
+                                                                    : "more became due than could be started",
+                  NULL);
+    }
+    if (n.checks > s->kept_probes && !s->has_warned_kept) {
+        s->has_warned_kept = true;
+        log_event(LOG_LEVEL_WARN, "few_probe_connections", "checks", LOG_NUM((long long)n.checks), "kept",
+                  LOG_NUM((long long)s->kept_probes), "why",
+                  "probes beyond them connect anew each time; raise LimitNOFILE or ulimit -n", NULL);
+    }
+}
+
 static void on_probe(void *arg, const struct probe_job *job)
 {
     struct server *s = arg;
     struct err e;
+    warn_of_load(s, job);
     if (prober_start(s->prober, job, &e) != 0) {
         on_probe_done(s, job->probe, CHECK_NONE, e.text);
     }
@@ -115,9 +146,11 @@ static void size_up(struct server *s)
 {
     const struct config *c = s->inputs->config;
     s->n_workers = c->server.workers > 0 ? c->server.workers : usable_cores();
-    uint64_t wanted =
-        FILES_BESIDE + c->registry.clients + (uint64_t)s->n_workers * c->dns.tcp_clients + 4 * c->health.max_probes;
-    uint64_t have = privileges_raise_files(wanted);
+    uint64_t wanted = FILES_BESIDE + c->registry.clients + (uint64_t)s->n_workers * c->dns.tcp_clients +
+                      PROBE_FILES * (uint64_t)c->health.max_probes;
+    uint64_t have = privileges_raise_files(wanted + KEPT_PROBES_MAX);
+    /* Few servers have all the clients that they allow, so what is short is shared. */
+    s->kept_probes = have >= wanted + KEPT_PROBES_MAX || have / 2 > KEPT_PROBES_MAX ? KEPT_PROBES_MAX : have / 2;
     if (have < wanted) {
         log_event(LOG_LEVEL_WARN, "few_descriptors", "have", LOG_NUM(have), "wanted", LOG_NUM(wanted), "why",
                   "connections beyond them are turned away early; raise LimitNOFILE or ulimit -n", NULL);
@@ -267,7 +300,8 @@ static int make_parts(struct server *s, struct err *e)
         return ERR_NOMEM;
     }
     struct prober_options prober = {
-        .loop = s->loop, .ca_file = s->inputs->config->health.ca_file, .done = on_probe_done, .arg = s};
+        .loop = s->loop, .ca_file = s->inputs->config->health.ca_file, .max_kept = s->kept_probes, .seed = random_u64(),
+        .done = on_probe_done, .arg = s};
     int rc = set_id(s);
     if (rc == 0) {
         rc = open_store(s, e);

@@ -43,7 +43,10 @@ struct server {
     unsigned n_workers;
     bool is_rcu_registered;
     uint64_t reloads, failed_reloads;
+    size_t kept_probes;       /* connections of probes that may be kept */
     uint64_t probe_warned_ms; /* when a probe that could not be made was last told of */
+    uint64_t late_warned_ms;  /* when late probes were */
+    bool has_warned_kept;     /* that there are more checks than connections to keep */
 };
 
 /* Takes `in` over, also when it fails. Opens, drops privileges, starts. The caller frees by server_free in any case. */

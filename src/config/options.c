@@ -161,7 +161,7 @@ const struct option option_table[] = {
      .help = "Checks of one instance at most."},
 
     /* ── [health] ── */
-    {"health", "max_probes", &option_count, AT(health.max_probes), .value = "256", .min = 1, .max = 10000,
+    {"health", "max_probes", &option_count, AT(health.max_probes), .value = "2048", .min = 1, .max = 10000,
      .help = "Checks that run at the same time at most; the others wait for their turn."},
     {"health", "ca_file", &option_path, AT(health.ca_file), .value = "", .max = PATH_BYTES, .is_fixed = true,
      .sample = "/etc/rollcall/ca.pem",

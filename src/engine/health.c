@@ -27,6 +27,10 @@
 #include "base/wheel.h"
 
 #define RETRY_MS 100
+#define FIRST_GAP_US   500 /* between first probes, so that thousands of them leave the others their time */
+#define FIRST_AT_ONCE  64  /* but so many need not wait for each other */
+
+const uint32_t health_late_ms[HEALTH_LATE_STEPS] = {10, 50, 200, 1000};
 
 struct slot {
     struct wheel_entry timer; /* deadline_ms stays readable after it fired: when the probe was due */
@@ -63,6 +67,7 @@ struct health {
     struct run *last; /* handed out by health_done, kept for its pointers */
     struct rng rng;
     uint32_t max_probes;
+    uint64_t first_us; /* when the next first probe has its turn */
     uint64_t last_probe;
     uint64_t retry_ms; /* do not start anything before: memory was short */
     struct health_counts counts;
@@ -126,9 +131,16 @@ void health_set_max_probes(struct health *h, uint32_t max_probes)
 
 /* ── slots and plans ── */
 
+/* A slot of a check that is probed is always in one of the three places. */
+static bool is_probed(const struct slot *s)
+{
+    return wheel_is_armed(&s->timer) || !list_is_empty(&s->waiting) || s->run != NULL;
+}
+
 /* Takes the slot out of all three places. A run in flight goes on, for nobody. */
 static void slot_clear(struct health *h, struct slot *s)
 {
+    h->counts.checks -= is_probed(s);
     wheel_disarm(&h->wheel, &s->timer);
     if (!list_is_empty(&s->waiting)) {
         list_remove(&s->waiting);
@@ -160,6 +172,15 @@ static bool has_probes(const struct instance *i)
     return false;
 }
 
+static uint64_t first_due(struct health *h, uint64_t now_ms)
+{
+    uint64_t now_us = now_ms * 1000, lead_us = FIRST_AT_ONCE * FIRST_GAP_US;
+    if (h->first_us + lead_us < now_us)
+        h->first_us = now_us - lead_us;
+    h->first_us += FIRST_GAP_US;
+    return h->first_us <= now_us ? now_ms : (h->first_us + 999) / 1000;
+}
+
 /* Makes the plan fit the checks and the address that the instance has now: another epoch when either is another one. */
 static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
 {
@@ -179,8 +200,10 @@ static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
         wheel_entry_init(&plan->slots[k].timer);
         list_init(&plan->slots[k].waiting);
         plan->slots[k].plan = plan;
-        if (i->checks->specs[k].type != CHECK_TTL)
-            wheel_arm(&h->wheel, &plan->slots[k].timer, now_ms); /* the first probe at once */
+        if (i->checks->specs[k].type != CHECK_TTL) {
+            wheel_arm(&h->wheel, &plan->slots[k].timer, first_due(h, now_ms));
+            h->counts.checks++;
+        }
     }
     list_push(&h->plans, &plan->link);
     i->health = plan;
@@ -259,6 +282,16 @@ static void take_due(struct health *h, uint64_t now_ms)
     }
 }
 
+static void count_late(struct health *h, uint64_t late_ms, uint32_t interval_ms)
+{
+    struct health_counts *n = &h->counts;
+    for (size_t i = 0; i < HEALTH_LATE_STEPS; i++)
+        n->late[i] += late_ms > health_late_ms[i];
+    n->skipped += late_ms / interval_ms;
+    if (late_ms > n->late_max_ms)
+        n->late_max_ms = late_ms;
+}
+
 size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size_t cap)
 {
     take_due(h, now_ms);
@@ -277,8 +310,7 @@ size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size
         h->counts.running++;
         h->counts.started++;
         uint64_t late_ms = now_ms - s->timer.deadline_ms;
-        if (late_ms > h->counts.late_max_ms)
-            h->counts.late_max_ms = late_ms;
+        count_late(h, late_ms, run->spec->interval_ms);
         out[n++] = (struct probe_job){
             .probe = run->probe,
             .spec = run->spec,
@@ -286,6 +318,7 @@ size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size
             .service = run->service,
             .id = run->desc->id,
             .check = run->check,
+            .late_ms = late_ms,
         };
     }
     return n;

@@ -4,10 +4,11 @@
  *                                                                                  │ result
  *     registry_step ◄── EVENT_PROBE_RESULT ◄── health_done ◄──────────────────────┘
  *
- * The first probe of a check is due at once, later ones at `interval` +- 10 %, counted from the start of the one before;
- * at most `max_probes` run at a time, the longest waiting first. A probe that overruns its interval delays the next one, never
- * doubles it. ttl checks are never probed: the registry times them. Each call costs O(1) per probe, whatever the number of
- * checks. Control thread only; `now_ms` is one clock that never goes back. */
+ * The first probe of a check is due at once (of thousands that come together, two in a millisecond: those that run already
+ * keep their time), later ones at `interval` +- 10 %, counted from the start of the one before; at most `max_probes` run at
+ * a time, the longest waiting first. A probe that overruns its interval delays the next one, never doubles it. ttl checks are
+ * never probed: the registry times them. Each call costs O(1) per probe, whatever the number of checks. Control thread only;
+ * `now_ms` is one clock that never goes back. */
 #ifndef ENGINE_HEALTH_H
 #define ENGINE_HEALTH_H
 
@@ -18,6 +19,8 @@
 #include "registry/registry.h"
 
 #define HEALTH_JITTER_PERCENT 10
+#define HEALTH_LATE_STEPS 4
+extern const uint32_t health_late_ms[HEALTH_LATE_STEPS]; /* grows */
 
 struct health;
 
@@ -27,6 +30,7 @@ struct probe_job {
     const struct description *desc; /* likewise, by a reference; address and port of the instance */
     const char *service, *id;       /* likewise; as shown */
     uint16_t check;                 /* index of the check */
+    uint64_t late_ms;               /* since it was due */
 };
 
 /* max_probes >= 1. ERR_NOMEM. */
@@ -56,6 +60,9 @@ struct health_counts {
     uint64_t failed;      /* of them: could not be made (CHECK_NONE) */
     uint64_t running;     /* now */
     uint64_t waiting;     /* due, but max_probes run */
+    uint64_t checks;      /* that are probed, now */
+    uint64_t skipped;     /* whole intervals that went by while a due probe waited for its start */
+    uint64_t late[HEALTH_LATE_STEPS]; /* starts that were later than health_late_ms[i] */
     uint64_t late_max_ms; /* longest wait between due and started */
 };
 void health_counts(const struct health *h, struct health_counts *out);

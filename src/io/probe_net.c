@@ -8,8 +8,9 @@
  *
  * What can go wrong: everything that can be wrong with the other side is a critical result with a text that names it. What
  * is wrong on this side (no descriptors, no ports, no memory) is CHECK_NONE: it must not take healthy instances out of
- * service. A body without end is cut at BODY_MAX, and the status it came with decides. The body is never shown: whoever may
- * register a check could otherwise read pages that only this host can reach. */
+ * service. A kept connection that turns out to be dead says nothing either: libcurl asks again on a new one. A body without
+ * end is cut at BODY_MAX, and the status it came with decides. The body is never shown: whoever may register a check could
+ * otherwise read pages that only this host can reach. */
 #include "config.h" /* _GNU_SOURCE */
 #include "io/probe_net.h"
 
@@ -21,18 +22,23 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "io/curl_loop.h"
 
 #define BODY_MAX        (64 * 1024)
-#define CONNECTIONS_MAX 512 /* idle ones kept for the next probe */
+#define SHARDS          64 /* curl loops, by target: see shard_of */
+#define RICH_SHARDS     8  /* of them, those for https and for names */
+#define SHARD_KEPT_MIN  8  /* idle connections that each keeps at least */
 #define POOL_MAX        128 /* idle handles kept */
 #define CA_KEPT_S       3600L /* then the file of trusted certificates is read again */
+#define NAMES_KEPT_S    60L   /* then a name is resolved again */
 #define URL_MAX         (CHECK_HOST_MAX + CHECK_PATH_MAX + 32)
 
 struct transfer {
     struct list link; /* in net->running or net->idle */
     CURL *easy;
+    struct curl_loop *loop; /* that it runs in */
     uint64_t probe;
     const struct check_spec *spec;
     size_t body_len;
@@ -41,7 +47,10 @@ struct transfer {
 };
 
 struct probe_net {
-    struct curl_loop *loop;
+    struct ev_loop *loop;
+    struct curl_loop *shards[SHARDS]; /* NULL until a probe comes there */
+    size_t max_kept;
+    uint64_t seed;
     char *ca_file;
     struct list running, idle;
     size_t n_idle;
@@ -213,14 +222,34 @@ static void host_of(const struct probe_job *job, char *out, size_t cap)
     snprintf(out, cap, strchr(host, ':') != NULL ? "[%s]" : "%s", host);
 }
 
-static bool set_job(struct transfer *t, const struct probe_job *job)
+/* libcurl 7.88 looks at every connection it keeps once a second, again for each that died, and for each transfer at every
+ * address it remembers. With ten thousand targets in one place a probe costs a millisecond, and their common death minutes.
+ * So the targets are spread over many small places, which remember no addresses. What must be remembered, trusted
+ * certificates and the addresses of names, has few places of its own. ERR_NOMEM. */
+static int shard_of(struct probe_net *n, const struct probe_job *job, const char *host, unsigned port,
+                    struct curl_loop **out)
+{
+    uint64_t hash = hash_bytes(host, strlen(host), n->seed + port);
+    bool is_rich = job->spec->type == CHECK_HTTPS || job->spec->host[0] != '\0';
+    struct curl_loop **at = &n->shards[is_rich ? hash % RICH_SHARDS : RICH_SHARDS + hash % (SHARDS - RICH_SHARDS)];
+    long kept = (long)(n->max_kept / (SHARDS - RICH_SHARDS) * 5 / 4); /* they do not spread quite evenly */
+    int rc = *at == NULL ? curl_loop_new(n->loop, kept > SHARD_KEPT_MIN ? kept : SHARD_KEPT_MIN, on_done, n, at) : 0;
+    *out = *at;
+    return rc;
+}
+
+static bool set_job(struct probe_net *n, struct transfer *t, const struct probe_job *job)
 {
     const struct check_spec *spec = job->spec;
     bool is_tcp = spec->type == CHECK_TCP;
     char host[CHECK_HOST_MAX + 2], url[URL_MAX];
+    unsigned port = spec->port != 0 ? spec->port : job->desc->port;
     host_of(job, host, sizeof(host));
-    snprintf(url, sizeof(url), "%s://%s:%u%s", spec->type == CHECK_HTTPS ? "https" : "http", host,
-             spec->port != 0 ? spec->port : job->desc->port, is_tcp ? "/" : spec->path);
+    if (shard_of(n, job, host, port, &t->loop) != 0)
+        return false;
+    snprintf(url, sizeof(url), "%s://%s:%u%s", spec->type == CHECK_HTTPS ? "https" : "http", host, port,
+             is_tcp ? "/" : spec->path);
+    long remember_s = spec->host[0] != '\0' ? NAMES_KEPT_S : 0;
     t->probe = job->probe;
     t->spec = spec;
     t->body_len = 0;
@@ -229,6 +258,7 @@ static bool set_job(struct transfer *t, const struct probe_job *job)
     return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, spec->is_insecure ? 0L : 1L) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, spec->is_insecure ? 0L : 2L) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT, remember_s) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, is_tcp ? 1L : 0L) == CURLE_OK &&
            curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms) == CURLE_OK;
 }
@@ -239,7 +269,7 @@ int probe_net_start(struct probe_net *n, const struct probe_job *job, struct err
     if (t == NULL)
         return err_set(e, ERR_NOMEM, "no memory for a transfer");
     list_push(&n->running, &t->link);
-    if (!set_job(t, job) || curl_loop_add(n->loop, t->easy) != 0) {
+    if (!set_job(n, t, job) || curl_loop_add(t->loop, t->easy) != 0) {
         transfer_put_back(n, t);
         return err_set(e, ERR_NOMEM, "no memory for a transfer");
     }
@@ -248,18 +278,21 @@ int probe_net_start(struct probe_net *n, const struct probe_job *job, struct err
 
 /* ── life ── */
 
-int probe_net_new(struct ev_loop *loop, const char *ca_file, probe_done_fn *done, void *arg, struct probe_net **out)
+int probe_net_new(const struct prober_options *o, struct probe_net **out)
 {
     struct probe_net *n = calloc(1, sizeof(*n));
     if (n == NULL)
         return ERR_NOMEM;
     list_init(&n->running);
     list_init(&n->idle);
-    n->done = done;
-    n->arg = arg;
-    if (ca_file != NULL)
-        n->ca_file = strdup(ca_file);
-    if ((ca_file != NULL && n->ca_file == NULL) || curl_loop_new(loop, CONNECTIONS_MAX, on_done, n, &n->loop) != 0) {
+    n->loop = o->loop;
+    n->max_kept = o->max_kept;
+    n->seed = o->seed;
+    n->done = o->done;
+    n->arg = o->arg;
+    if (o->ca_file != NULL)
+        n->ca_file = strdup(o->ca_file);
+    if (o->ca_file != NULL && n->ca_file == NULL) {
         probe_net_free(n);
         return ERR_NOMEM;
     }
@@ -280,11 +313,14 @@ void probe_net_free(struct probe_net *n)
 {
     if (n == NULL)
         return;
-    for (struct list *at = n->running.next; at != &n->running; at = at->next)
-        curl_loop_remove(n->loop, CONTAINER_OF(at, struct transfer, link)->easy);
+    for (struct list *at = n->running.next; at != &n->running; at = at->next) {
+        struct transfer *t = CONTAINER_OF(at, struct transfer, link);
+        curl_loop_remove(t->loop, t->easy);
+    }
     free_all(&n->running);
     free_all(&n->idle);
-    curl_loop_free(n->loop);
+    for (size_t i = 0; i < SHARDS; i++)
+        curl_loop_free(n->shards[i]);
     free(n->ca_file);
     free(n);
 }

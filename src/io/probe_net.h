@@ -6,9 +6,8 @@
 
 struct probe_net;
 
-/* ERR_NOMEM. `ca_file` is copied. */
-int probe_net_new(struct ev_loop *loop, const char *ca_file, probe_done_fn *done, void *arg,
-                  struct probe_net **out) MUST_CHECK;
+/* Of the options: loop, ca_file (copied), max_kept, seed, done, arg. ERR_NOMEM. */
+int probe_net_new(const struct prober_options *o, struct probe_net **out) MUST_CHECK;
 /* Cancels what runs. NULL is allowed. */
 void probe_net_free(struct probe_net *n);
 /* As prober_start, for CHECK_HTTP, CHECK_HTTPS and CHECK_TCP. */

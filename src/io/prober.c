@@ -112,7 +112,7 @@ int prober_new(const struct prober_options *o, struct prober **out, struct err *
                  ? err_set(e, ERR_BADARG, "[health] ca_file %s: %s", o->ca_file, strerror(errno))
                  : prober_set_scripts(p, o->scripts, o->n_scripts, e);
     if (rc == 0 && (script_runner_new(o->loop, o->done, o->arg, &p->runner) != 0 ||
-                    probe_net_new(o->loop, o->ca_file, o->done, o->arg, &p->net) != 0))
+                    probe_net_new(o, &p->net) != 0))
         rc = err_set(e, ERR_NOMEM, "%s", err_meaning(ERR_NOMEM));
     if (rc != 0) {
         prober_free(p);

@@ -29,6 +29,8 @@ struct prober_options {
     const char *ca_file; /* PEM; who may sign the certificates of https checks. NULL: whom the system trusts */
     const struct config_script *scripts; /* copied */
     size_t n_scripts;
+    size_t max_kept; /* connections to http targets that are kept for the next probe, about; 0: a few */
+    uint64_t seed;   /* random: nobody outside can choose targets that crowd in one place */
     probe_done_fn *done;
     void *arg;
 };

@@ -63,7 +63,7 @@ static const struct expected {
     {"registry", "max_meta_bytes", "4k", NULL, "0", "60k", "-1", "61k", "512", RELOADS},
     {"registry", "max_ports", "16", NULL, "0", "256", "-1", "257", "5", RELOADS},
     {"registry", "max_checks", "8", NULL, "0", "64", "-1", "65", "5", RELOADS},
-    {"health", "max_probes", "256", NULL, "1", "10000", "0", "10001", "5", RELOADS},
+    {"health", "max_probes", "2048", NULL, "1", "10000", "0", "10001", "5", RELOADS},
     {"health", "ca_file", "", NULL, "/c", NULL, NULL, NULL, "/c", FIXED},
     {"store", "type", "memory", NULL, "memory", NULL, "", "disk", NULL, FIXED},
     {"store", "path", "", NULL, "/p", NULL, NULL, "p", "/p", FIXED},

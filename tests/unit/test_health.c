@@ -508,7 +508,66 @@ static void ten_thousand_checks(void **state)
     health_counts(w.health, &counts);
     assert_int_equal(counts.started, started);
     assert_in_range(started, 60000 - 10000 * 6 / 10, 60000 + 10000 * 6 / 10);
-    assert_in_range(counts.late_max_ms, 0, 10000 / 256 * 20 + 20 + WHEEL_TICK_MS); /* the first wave */
+    assert_in_range(counts.late_max_ms, 0, 20 + WHEEL_TICK_MS); /* also in the first wave */
+    assert_int_equal(counts.skipped, 0);
+    assert_int_equal(counts.checks, 10000);
+}
+
+/* A thousand newcomers do not push aside a check that runs already. */
+static void newcomers_wait_in_line(void **state)
+{
+    start(10000);
+    static struct probe_job jobs[2000];
+    char id[16];
+    put("old", "tcp:// interval=1s");
+    assert_true(done(must_start()));
+    w.now_ms += 850;
+    assert_int_equal(health_due(w.health, w.now_ms, jobs, 1), 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(id, sizeof(id), "i%d", i);
+        put(id, "tcp:// interval=10s");
+    }
+    assert_int_equal(health_due(w.health, w.now_ms, jobs, 2000), 64);
+    size_t started = 64;
+    bool has_old = false;
+    for (uint64_t end_ms = w.now_ms + 480; w.now_ms < end_ms;) {
+        w.now_ms += WHEEL_TICK_MS;
+        size_t n = health_due(w.health, w.now_ms, jobs, 2000);
+        assert_in_range(n, 0, 4 * WHEEL_TICK_MS);
+        for (size_t i = 0; i < n; i++)
+            has_old |= strcmp(jobs[i].id, "old") == 0 && jobs[i].late_ms <= WHEEL_TICK_MS;
+        started += n;
+    }
+    assert_int_equal(started, 1001);
+    assert_true(has_old);
+    put("alone", "tcp:// interval=10s");
+    assert_non_null(due()); /* at once */
+}
+
+/* Targets that hang hold all the places: who waits is counted by how long, and every interval that went by. */
+static void late_starts_are_counted(void **state)
+{
+    start(1);
+    put("a", "tcp:// interval=1s");
+    put("b", "tcp:// interval=1s");
+    uint64_t probe = must_start();
+    w.now_ms += 3500;
+    assert_null(due());
+    assert_true(done(probe));
+    const struct probe_job *job = due();
+    assert_non_null(job);
+    assert_int_equal(job->late_ms, 3500);
+    struct health_counts counts;
+    health_counts(w.health, &counts);
+    assert_int_equal(counts.skipped, 3);
+    for (size_t i = 0; i < HEALTH_LATE_STEPS; i++)
+        assert_int_equal(counts.late[i], 1);
+    assert_true(done(job->probe));
+    assert_int_equal(counts.checks, 2);
+    drop("a");
+    drop("b");
+    health_counts(w.health, &counts);
+    assert_int_equal(counts.checks, 0);
 }
 
 #define TEST(f) cmocka_unit_test_teardown(f, finish)
@@ -537,6 +596,8 @@ int main(void)
         TEST(no_memory_for_a_probe),
         cmocka_unit_test(no_memory_at_the_beginning),
         TEST(ten_thousand_checks),
+        TEST(newcomers_wait_in_line),
+        TEST(late_starts_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

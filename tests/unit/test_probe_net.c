@@ -148,6 +148,24 @@ static void http_connections_are_kept(void **state)
     assert_int_equal(http_target_connections(f->target), 1);
 }
 
+/* Each in its place, and the place keeps the connection. */
+static void http_connections_to_many_targets_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct http_target *targets[25];
+    for (int i = 0; i < 25; i++)
+        targets[i] = http_target_new(f->bench.loop, AF_INET);
+    for (int i = 0; i < 50; i++) {
+        f->bench.desc.port = http_target_port(targets[i % 25]);
+        bench_expect(&f->bench, http("/ok"), CHECK_PASSING, "HTTP 200");
+    }
+    for (int i = 0; i < 25; i++) {
+        assert_int_equal(http_target_requests(targets[i]), 2);
+        assert_int_equal(http_target_connections(targets[i]), 1);
+        http_target_free(targets[i]);
+    }
+}
+
 /* The server may close a kept connection at any time: that is not a failure of its health. */
 static void http_kept_connection_that_died_is_replaced(void **state)
 {
@@ -423,6 +441,7 @@ int main(void)
         TEST(http_refused),
         TEST(http_endless_body_counts_by_its_status),
         TEST(http_connections_are_kept),
+        TEST(http_connections_to_many_targets_are_kept),
         TEST(http_kept_connection_that_died_is_replaced),
         TEST(http_many_at_once),
         TEST(http_over_ipv6),
