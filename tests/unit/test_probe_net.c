@@ -156,7 +156,7 @@ static void http_connections_to_many_targets_are_kept(void **state)
     for (int i = 0; i < 25; i++)
         targets[i] = http_target_new(f->bench.loop, AF_INET);
     for (int i = 0; i < 50; i++) {
-        f->bench.desc.port = http_target_port(targets[i % 25]);
+        f->bench.desc->port = http_target_port(targets[i % 25]);
         bench_expect(&f->bench, http("/ok"), CHECK_PASSING, "HTTP 200");
     }
     for (int i = 0; i < 25; i++) {
