@@ -1,7 +1,7 @@
 # Sourced by contrib/try and contrib/test: which Debian packages they need, and how they get there.
 
 # what a build needs
-packages_build="gcc libc6-dev make autoconf automake pkgconf libev-dev libldns-dev libinih-dev liburcu-dev libcurl4-openssl-dev"
+packages_build="gcc libc6-dev make autoconf automake pkgconf libev-dev libldns-dev libinih-dev libcurl4-openssl-dev"
 # what the tour types
 packages_try="bind9-dnsutils redis-tools"
 # what the tests need

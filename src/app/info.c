@@ -73,12 +73,15 @@ static void info_dns(void *arg, struct buf *out)
               {"tcp_open", offsetof(struct io_counters, tcp_open)},
       };
     const struct server *s = arg;
+    uint64_t behind_since_ms = publish_behind_since_ms(s->publisher);
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
         command_info_line(out, answers[i].name, "%" PRIu64, sum_answers(s, answers[i].offset));
     }
     for (size_t i = 0; i < sizeof(io) / sizeof(io[0]); i++) {
         command_info_line(out, io[i].name, "%" PRIu64, sum_io(s, io[i].offset));
     }
+    command_info_line(out, "retired_bytes", "%zu", answers_retired(s->answers));
+    command_info_line(out, "behind_ms", "%" PRIu64, behind_since_ms != 0 ? clock_mono_ms() - behind_since_ms : 0);
 }
 
 static void info_health(void *arg, struct buf *out)

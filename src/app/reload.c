@@ -173,6 +173,9 @@ int server_apply(struct server *s, const struct inputs *in, struct err *e)
 static int read_and_apply(struct server *s, struct err *e)
 {
     struct inputs *next;
+    if (publish_behind_since_ms(s->publisher) != 0) { /* a whole world more that could not be freed */
+        return err_set(e, ERR_UNAVAILABLE, "the answers are behind: a worker thread stands still");
+    }
     struct buf warnings, fixed;
     buf_init(&warnings, 0);
     int rc = inputs_load(&s->source, &next, &warnings, e);

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
-#include <urcu-qsbr.h>
 
 #include "app/journal.h"
 #include "base/clock.h"
@@ -26,6 +25,7 @@
 #define PROBE_LATE_MS     1000  /* later than this is told */
 #define PROBE_FILES       2     /* of one probe: a script's pipe and process, or a second address that is tried */
 #define KEPT_PROBES_MAX   16384 /* connections kept between probes */
+#define BEHIND_WARN_MS    1000
 #define FILES_BESIDE      512 /* descriptors beside connections and probes */
 #define HOST_NAME_MAX_LEN 256
 
@@ -116,10 +116,27 @@ static void on_probe(void *arg, const struct probe_job *job)
     }
 }
 
+/* A worker that stands still keeps new answers back, and the replies to writes with them. One line when it lasts, one
+ * when it is over. */
+static void tell_of_behind(struct server *s)
+{
+    uint64_t since_ms = publish_behind_since_ms(s->publisher), now_ms = turn_time(s->turn)->mono_ms;
+    if (since_ms != 0 && s->behind_told_ms == 0 && now_ms - since_ms >= BEHIND_WARN_MS) {
+        s->behind_told_ms = since_ms;
+        log_event(LOG_LEVEL_WARN, "answers_behind", "retired_bytes", LOG_NUM(answers_retired(s->answers)), "why",
+                  "a worker thread stands still and may hold old answers; changes and replies to writes wait for it",
+                  NULL);
+    } else if (since_ms == 0 && s->behind_told_ms != 0) {
+        log_event(LOG_LEVEL_INFO, "answers_current", "behind_ms", LOG_NUM(now_ms - s->behind_told_ms), NULL);
+        s->behind_told_ms = 0;
+    }
+}
+
 static void on_turn_end(void *arg)
 {
     struct server *s = arg;
     core_turn(s->core, turn_time(s->turn));
+    tell_of_behind(s);
     control_flush(s->control);
 }
 
@@ -337,8 +354,6 @@ int server_start(struct server *s, const struct config_source *src, struct input
         rc = drop_privileges(in->config, e);
     }
     if (rc == 0) {
-        rcu_register_thread();
-        s->is_rcu_registered = true;
         rc = make_parts(s, e);
     }
     if (rc == 0) {
@@ -391,16 +406,10 @@ void server_run(struct server *s)
 
 static void stop_workers(struct server *s)
 {
-    if (s->is_rcu_registered) {
-        rcu_thread_offline(); /* a worker may wait for nobody while it ends */
-    }
     for (unsigned i = 0; s->workers != NULL && i < s->n_workers; i++) {
         worker_free(s->workers[i]);
     }
     free(s->workers);
-    if (s->is_rcu_registered) {
-        rcu_thread_online();
-    }
 }
 
 void server_free(struct server *s)
@@ -423,9 +432,6 @@ void server_free(struct server *s)
         ev_signal_stop(s->loop, &s->on_int);
         ev_signal_stop(s->loop, &s->on_hup);
         ev_loop_destroy(s->loop);
-    }
-    if (s->is_rcu_registered) {
-        rcu_unregister_thread();
     }
     sockets_close(&s->sockets);
     free(s->id);

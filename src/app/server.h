@@ -41,12 +41,12 @@ struct server {
 
     struct worker **workers; /* n_workers of them, NULL: not made yet */
     unsigned n_workers;
-    bool is_rcu_registered;
     uint64_t reloads, failed_reloads;
     size_t kept_probes;       /* connections of probes that may be kept */
     uint64_t probe_warned_ms; /* when a probe that could not be made was last told of */
     uint64_t late_warned_ms;  /* when late probes were */
     bool has_warned_kept;     /* that there are more checks than connections to keep */
+    uint64_t behind_told_ms;  /* since when the answers are behind, if the log knows; 0: it does not */
 };
 
 /* Takes `in` over, also when it fails. Opens, drops privileges, starts. The caller frees by server_free in any case. */

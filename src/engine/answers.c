@@ -23,6 +23,7 @@ static int reader_new(struct answers *a, uint64_t seed, struct answer_reader **o
         return ERR_NOMEM;
     memset(r, 0, size);
     r->answers = a;
+    grace_add(&a->grace, &r->grace);
     r->rng.state = seed;
     *out = r;
     return 0;
@@ -33,6 +34,7 @@ int answers_new(unsigned n_readers, uint64_t seed, struct answers **out)
     struct answers *a = calloc(1, sizeof(*a));
     if (a == NULL)
         return ERR_NOMEM;
+    grace_init(&a->grace);
     struct rng rng = {.state = seed};
     a->key = rng_u64(&rng);
     a->rotation.rng.state = rng_u64(&rng);
@@ -59,7 +61,7 @@ void answers_free(struct answers *a)
     if (w != NULL)
         world_retire(a, w);
     retire_now(&a->batch);
-    rcu_barrier();
+    retire_now(&a->grace.waiting);
     for (unsigned i = 0; i < a->n_readers; i++) {
         for (size_t k = 0; k < ROTATION_CHUNKS; k++)
             free(a->readers[i]->chunks[k]);
@@ -79,6 +81,21 @@ struct answer_reader *answers_reader(struct answers *a, unsigned index)
 const struct answer_counters *answer_reader_counters(const struct answer_reader *r)
 {
     return &r->counters;
+}
+
+void answer_reader_online(struct answer_reader *r)
+{
+    grace_online(&r->answers->grace, &r->grace);
+}
+
+void answer_reader_offline(struct answer_reader *r)
+{
+    grace_offline(&r->grace);
+}
+
+size_t answers_retired(const struct answers *a)
+{
+    return a->batch.bytes + a->grace.waiting.bytes;
 }
 
 static rotation_position *chunk_new(struct rng *rng)

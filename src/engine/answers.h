@@ -1,7 +1,7 @@
 /* The published answers: what the control thread builds and the workers read.
  *
  * Control thread: engine/publish builds a `struct answer_body` for each touched name and swaps it in; what it replaced
- * is retired and freed after a grace period (liburcu QSBR). Workers: engine/answer finds a node by a hash of the folded
+ * is retired and freed after a grace period (engine/grace.h). Workers: engine/answer finds a node by a hash of the folded
  * whole name and writes the answer from its body. Readers never allocate, lock or write anything shared.
  *
  *     answers ──► shard[64] ──► slots ──► node {folded name, rotation id}
@@ -31,9 +31,15 @@ struct answer_limits {
 
 /* `n_readers` workers will read. ERR_NOMEM. */
 int answers_new(unsigned n_readers, uint64_t seed, struct answers **out) MUST_CHECK;
-/* After every reader has ended. Waits for grace periods. */
+/* After every reader has ended. */
 void answers_free(struct answers *a);
 struct answer_reader *answers_reader(struct answers *a, unsigned index);
+/* Worker: it may ask engine/answer, and use what that returns, only between these two; offline at first. While it is
+ * online nothing that is replaced can be freed, so it must not wait for anything. */
+void answer_reader_online(struct answer_reader *r);
+void answer_reader_offline(struct answer_reader *r);
+/* Control thread: bytes that were replaced and that a worker may still look at. */
+size_t answers_retired(const struct answers *a);
 
 /* Free-running counters of one worker; the owner does a plain add, others read them torn-free (relaxed atomics). */
 struct answer_counters {

@@ -4,7 +4,8 @@
  *
  * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the
  * name stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped.
- */
+ * And a worker may stand still with an answer in its hands, so that nothing that is replaced can be freed: beyond
+ * PUBLISH_RETIRED_MAX nothing is built, as if there were no memory. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>
@@ -192,6 +193,29 @@ static int flush_names(struct publisher *p, struct world *w)
     return rc;
 }
 
+static bool has_marked(const struct publisher *p)
+{
+    return p->needs_sync || !list_is_empty(&p->dirty);
+}
+
+/* Is there something to build, and too much that could not be freed? */
+static bool is_behind(struct publisher *p, uint64_t mono_ms)
+{
+    struct answers *a = p->answers;
+    grace_flush(&a->grace, &a->batch);
+    bool is = has_marked(p) && a->batch.bytes > PUBLISH_RETIRED_MAX;
+    if (!is)
+        p->behind_since_ms = 0;
+    else if (p->behind_since_ms == 0)
+        p->behind_since_ms = mono_ms;
+    return is;
+}
+
+uint64_t publish_behind_since_ms(const struct publisher *p)
+{
+    return p->behind_since_ms;
+}
+
 int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
 {
     struct answers *a = p->answers;
@@ -201,17 +225,17 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
     struct world *w = atomic_load_explicit(&a->world, memory_order_relaxed);
     int rc = 0;
     if (w != NULL) {
-        rc = flush_names(p, w);
+        rc = is_behind(p, mono_ms) ? ERR_UNAVAILABLE : flush_names(p, w);
         pub_lapse_run(p);
     }
     p->retry_ms = rc != 0 ? now_ms + RETRY_MS : 0;
-    retire_flush(&a->batch);
+    grace_flush(&a->grace, &a->batch);
     return rc;
 }
 
 uint64_t publish_next_ms(const struct publisher *p)
 {
-    if (p->needs_sync || !list_is_empty(&p->dirty))
+    if (has_marked(p))
         return p->retry_ms;
     return wheel_next_ms(&p->bounds);
 }
@@ -297,7 +321,7 @@ int publish_configure(struct publisher *p, const struct publish_options *o, uint
     int rc = build_world(p, o, &w);
     if (rc != 0) {
         p->ttl_floor_s = ttl_floor_s;
-        retire_flush(&a->batch);
+        grace_flush(&a->grace, &a->batch);
         return rc;
     }
     if (old != NULL)
@@ -306,7 +330,7 @@ int publish_configure(struct publisher *p, const struct publish_options *o, uint
     each_name(p, take_next, old);
     if (old != NULL)
         world_retire(a, old);
-    retire_flush(&a->batch);
+    grace_flush(&a->grace, &a->batch);
     if (p->now_ms == 0)
         p->now_ms = now_ms;
     return 0;

@@ -1,7 +1,6 @@
 /* Registry to answers. Fed with the registry's effects, it marks the names that a change touches; publish_flush
- * rebuilds each marked name once and swaps it in. Control thread only: a registered thread of liburcu's QSBR flavour
- * (urcu_qsbr), online while it calls publish_configure and publish_flush, which hand what they replaced to call_rcu, as
- * one batch. Nothing here waits for a grace period. */
+ * rebuilds each marked name once and swaps it in. Control thread only. What was replaced is freed by a later flush
+ * (engine/grace.h); nothing here waits for a worker. */
 #ifndef ENGINE_PUBLISH_H
 #define ENGINE_PUBLISH_H
 
@@ -40,9 +39,15 @@ int publish_configure(struct publisher *p, const struct publish_options *o, uint
  * touched names stay marked and are built at a later flush: nothing is lost. */
 void publish_effect(struct publisher *p, const struct effect *x);
 /* Builds and swaps what is marked. Once per loop turn, before replies are sent. `mono_ms` is clock_mono_ms of the turn:
- * workers turn it into lease time by the difference. Returns 0, or ERR_NOMEM: some names still serve what they served
- * before and will be tried again at the next flush. */
+ * workers turn it into lease time by the difference. Returns 0, or ERR_NOMEM, or ERR_UNAVAILABLE while the answers are
+ * behind: some names still serve what they served before and will be tried again at the next flush. */
 int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms) MUST_CHECK;
+/* Bytes that may wait for one grace period, beside the last flush before and those that wait for an earlier one. A worker
+ * is online for microseconds; at 10,000 changes a second of answers of 2 kB this is three seconds of standing still. What
+ * is retired beyond it would only grow until the worker goes on, so nothing more is built: names stay marked. */
+#define PUBLISH_RETIRED_MAX ((size_t)64 << 20)
+/* Since when (clock_mono_ms of a flush) nothing is built because of that; 0: all is well. */
+uint64_t publish_behind_since_ms(const struct publisher *p);
 /* When publish_flush has work again without a change: lower bounds of leases to look at; UINT64_MAX: none. */
 uint64_t publish_next_ms(const struct publisher *p);
 /* Names built, and instances looked at for them, since the start: what changes cost, without a clock. */

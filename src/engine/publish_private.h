@@ -91,6 +91,7 @@ struct publisher {
     bool needs_sync;
     uint64_t now_ms;   /* of the latest flush */
     uint64_t retry_ms; /* after a flush for which memory was short */
+    uint64_t behind_since_ms; /* clock_mono_ms; 0: not behind */
     uint32_t ttl_floor_s;
     struct body_source source;
     struct pub_members members;

@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "engine/answers.h"
+#include "engine/grace.h"
 #include "engine/table.h"
 
 #define SOA_MAX      (RR_FIXED + 2 * DNS_NAME_MAX + 20)
@@ -41,6 +42,7 @@ struct world {
 typedef uint32_t rotation_position[BODY_POSITIONS];
 
 struct answer_reader {
+    struct grace_reader grace;
     struct answers *answers;
     struct answer_counters counters;
     struct rng rng;
@@ -53,7 +55,8 @@ struct answers {
     _Atomic uint64_t lease_lag_ms; /* clock_mono_ms less the lease clock */
     _Atomic uint32_t serial;       /* of synthesised SOA records */
     uint64_t key;                  /* of the table's hash */
-    struct retire_batch batch;     /* control thread: what this flush replaced */
+    struct grace grace;
+    struct retire_batch batch; /* control thread: what was replaced and no grace period has begun for yet */
     unsigned n_readers;
     struct answer_reader **readers;
     struct {

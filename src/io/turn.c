@@ -6,7 +6,6 @@
 #include "io/turn.h"
 
 #include <stdlib.h>
-#include <urcu-qsbr.h>
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -23,16 +22,6 @@ struct turn {
     struct lease_clock clock;
     struct core_time time;
 };
-
-static void on_release(struct ev_loop *loop) EV_NOEXCEPT
-{
-    rcu_thread_offline();
-}
-
-static void on_acquire(struct ev_loop *loop) EV_NOEXCEPT
-{
-    rcu_thread_online();
-}
 
 static void read_clocks(struct turn *t)
 {
@@ -83,7 +72,6 @@ int turn_new(struct ev_loop *loop, const struct turn_hooks *hooks, struct turn *
     t->hooks = *hooks;
     lease_clock_init(&t->clock, clock_mono_ms());
     read_clocks(t);
-    ev_set_loop_release_cb(loop, on_release, on_acquire);
     ev_prepare_init(&t->prepare, on_prepare);
     ev_prepare_start(loop, &t->prepare);
     ev_check_init(&t->check, on_check);
@@ -105,7 +93,6 @@ void turn_free(struct turn *t)
     ev_check_stop(t->loop, &t->check);
     ev_timer_stop(t->loop, &t->timer);
     ev_async_stop(t->loop, &t->wake);
-    ev_set_loop_release_cb(t->loop, NULL, NULL);
     free(t);
 }
 

@@ -2,7 +2,7 @@
  *
  *     poll ──► [time of the turn is read] ──► sockets, probes: events ──► hooks.end ──► poll, until hooks.next_ms
  *
- * All of a turn happens at one time. The thread must be registered for RCU; it is offline while it polls. */
+ * All of a turn happens at one time. */
 #ifndef IO_TURN_H
 #define IO_TURN_H
 

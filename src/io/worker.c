@@ -1,7 +1,7 @@
 /* A worker thread: one loop, one UDP and one TCP socket per listen address.
  *
- * RCU: between two polls the thread is online and may hold answers; libev's release and acquire callbacks take it
- * offline around each poll, so a worker that sleeps never delays the freeing of old answers.
+ * Between two polls the thread is online and may hold answers (engine/grace.h); libev's release and acquire callbacks
+ * take it offline around each poll, so a worker that sleeps never delays the freeing of old answers.
  *
  * Two messages reach it, both through one ev_async: stop, and new options. Options are handed over under a mutex that
  * is taken only when there are some. */
@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <urcu-qsbr.h>
 
 #include "io/udp.h"
 
@@ -37,12 +36,14 @@ struct worker {
 
 static void on_release(struct ev_loop *loop) EV_NOEXCEPT
 {
-    rcu_thread_offline();
+    struct worker *w = ev_userdata(loop);
+    answer_reader_offline(w->reader);
 }
 
 static void on_acquire(struct ev_loop *loop) EV_NOEXCEPT
 {
-    rcu_thread_online();
+    struct worker *w = ev_userdata(loop);
+    answer_reader_online(w->reader);
 }
 
 static void on_message(struct ev_loop *loop, struct ev_async *async, int events)
@@ -66,9 +67,9 @@ static void on_message(struct ev_loop *loop, struct ev_async *async, int events)
 static void *run(void *arg)
 {
     struct worker *w = arg;
-    rcu_register_thread();
+    answer_reader_online(w->reader);
     ev_run(w->loop, 0);
-    rcu_unregister_thread();
+    answer_reader_offline(w->reader);
     return NULL;
 }
 
@@ -87,6 +88,7 @@ int worker_new(struct answer_reader *reader, const struct worker_options *o, uin
         worker_free(w);
         return ERR_IO;
     }
+    ev_set_userdata(w->loop, w);
     ev_set_loop_release_cb(w->loop, on_release, on_acquire);
     ev_async_init(&w->message, on_message);
     w->message.data = w;
