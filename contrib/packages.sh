@@ -6,7 +6,7 @@ packages_build="gcc libc6-dev make autoconf automake pkgconf libev-dev libldns-d
 packages_try="bind9-dnsutils redis-tools"
 # what the tests need
 packages_test="libcmocka-dev python3 python3-pytest python3-dnspython python3-redis bind9-dnsutils knot-dnsutils ldnsutils
-    redis-tools netcat-openbsd ca-certificates openssl mandoc procps"
+    redis-tools netcat-openbsd ca-certificates openssl mandoc procps valgrind"
 # clang builds and fuzzing
 packages_clang="clang libclang-rt-14-dev"
 # make distcheck

@@ -269,7 +269,7 @@ static void read_question(const struct batch *b, const struct answer_item *item,
     if (b->world == NULL || !asks_for_name(&p->q, item->is_refused))
         return;
     p->kind = PENDING_NAME;
-    p->hash = hash_bytes(p->q.loose, p->q.name_len, b->reader->answers->key);
+    p->hash = hash_padded(p->q.loose, p->q.name_len, b->reader->answers->key);
     table_prefetch_slots(&b->world->table, p->hash);
 }
 

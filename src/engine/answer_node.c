@@ -78,7 +78,7 @@ static void answer_chain(struct reply *y, const struct answer_node *node, const 
         if (d == NULL)
             return;
         size_t target_at = (size_t)(target - y->packet);
-        uint64_t hash = hash_bytes(q->loose, q->name_len, y->reader->answers->key);
+        uint64_t hash = hash_padded(q->loose, q->name_len, y->reader->answers->key);
         node = table_find(&y->world->table, hash, q->loose, q->exact, q->name_len);
         if (node == NULL) {
             put_denial(y, d, &(struct denied){.is_missing = true, .name_at = target_at});

@@ -1,5 +1,5 @@
 /* Reading a query. The common one (one question, no other record or a plain OPT of eleven bytes) is matched first and
- * costs a walk over the labels and a fold of eight bytes at a time; everything else takes the general walk over all
+ * costs a walk over the labels and a fold of sixteen bytes at a time; everything else takes the general walk over all
  * records.
  *
  * The packet is foreign: every read is bounded by its length, names may not hold pointers in the question, and records
@@ -9,71 +9,88 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "dns/name.h"
 #include "dns/wire.h"
 
-#define BYTES(b)    (UINT64_C(0x0101010101010101) * (b))
 #define UNDERSCORE  0x5f
 #define TO_HYPHEN   0x72 /* '_' ^ '-' */
 #define LABEL_LIMIT 128  /* labels of a name at most: 255 / 2 */
 
-/* ── folding: length octets are below 64, so they are neither letters nor '_' and whole words can be folded ── */
+/* ── folding: length octets are below 64, so they are neither letters nor '_' and whole blocks can be folded ── */
 
-static uint64_t fold_case(uint64_t w)
+typedef uint8_t block __attribute__((vector_size(HASH_BLOCK)));
+
+_Static_assert((DNS_NAME_MAX + 1) % sizeof(block) == 0, "a name fits in whole blocks");
+
+static block block_load(const uint8_t *at)
 {
-    uint64_t low = w & BYTES(0x7f);
-    uint64_t from_a = low + BYTES(0x80 - 'A'), past_z = low + BYTES(0x7f - 'Z');
-    return w | (~w & BYTES(0x80) & (from_a ^ past_z)) >> 2;
+    block b;
+    memcpy(&b, at, sizeof(b));
+    return b;
 }
 
-/* 0x80 in each byte that is '_'. */
-static uint64_t underscores(uint64_t w)
+static void block_store(uint8_t *at, block b)
 {
-    uint64_t x = w ^ BYTES(UNDERSCORE);
-    return ~(((x & BYTES(0x7f)) + BYTES(0x7f)) | x | BYTES(0x7f));
+    memcpy(at, &b, sizeof(b));
 }
 
-static uint64_t fold_at(struct question *q, const uint8_t *name, size_t at)
+static block fold_case(block b)
 {
-    uint64_t w;
-    memcpy(&w, name + at, sizeof(w));
-    w = fold_case(w);
-    memcpy(q->exact + at, &w, sizeof(w));
-    return underscores(w);
+    block is_upper = (block)(b - 'A' <= 'Z' - 'A');
+    return b | (is_upper & 0x20);
 }
 
+/* 0xff in each byte that is '_'. */
+static block underscores(block b)
+{
+    return (block)(b == UNDERSCORE);
+}
+
+static bool has_any(block b)
+{
+    uint64_t words[2];
+    memcpy(words, &b, sizeof(words));
+    return (words[0] | words[1]) != 0;
+}
+
+/* As q->exact, with '-' for '_', but not where a label begins with it. */
 static void fold_loose(struct question *q, size_t len)
 {
-    for (size_t at = 0; at < len; at += 8) {
-        uint64_t w;
-        memcpy(&w, q->exact + at, sizeof(w));
-        w ^= (underscores(w) >> 7) * TO_HYPHEN;
-        memcpy(q->loose_copy + at, &w, sizeof(w));
+    for (size_t at = 0; at < len; at += sizeof(block)) {
+        block b = block_load(q->exact + at);
+        block_store(q->loose_copy + at, b ^ (underscores(b) & TO_HYPHEN));
     }
     for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
         if (q->exact[at + 1] == UNDERSCORE)
             q->loose_copy[at + 1] = UNDERSCORE;
 }
 
+/* Reads no byte beyond the name: the last block of a long one overlaps the one before. */
 void question_fold(struct question *q, const uint8_t *name, size_t len)
 {
-    uint64_t found = 0;
+    block found = {0};
+    uint8_t *exact = q->exact;
     q->name_len = (uint8_t)len;
-    if (len >= 8) {
-        for (size_t at = 0; at + 8 < len; at += 8)
-            found |= fold_at(q, name, at);
-        found |= fold_at(q, name, len - 8);
+    block_store(exact + len / sizeof(block) * sizeof(block), found);
+    if (len >= sizeof(block)) {
+        for (size_t at = 0; at + sizeof(block) <= len; at += sizeof(block)) {
+            block b = fold_case(block_load(name + at));
+            block_store(exact + at, b);
+            found |= underscores(b);
+        }
+        block b = fold_case(block_load(name + len - sizeof(block)));
+        block_store(exact + len - sizeof(block), b);
+        found |= underscores(b);
     } else {
-        uint64_t w = 0;
-        memcpy(&w, name, len);
-        w = fold_case(w);
-        memcpy(q->exact, &w, sizeof(w));
-        found = underscores(w);
+        memcpy(exact, name, len);
+        block b = fold_case(block_load(exact));
+        block_store(exact, b);
+        found = underscores(b);
     }
-    q->loose = q->exact;
-    if (found == 0)
+    q->loose = exact;
+    if (!has_any(found))
         return;
-    memset(q->exact + len, 0, (8 - len % 8) % 8); /* the last word of the loose copy reads past the name */
     fold_loose(q, len);
     q->loose = q->loose_copy;
 }

@@ -19,7 +19,7 @@ struct question {
     bool is_malformed; /* FORMERR */
     bool has_opt, is_do, has_keepalive;
     uint8_t name_len;
-    const uint8_t *loose; /* `exact` or `loose_copy` */
+    const uint8_t *loose; /* `exact` or `loose_copy`; both have zeros behind the name, up to a multiple of HASH_BLOCK */
     uint8_t exact[DNS_NAME_MAX + 1], loose_copy[DNS_NAME_MAX + 1];
 };
 

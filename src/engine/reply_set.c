@@ -263,6 +263,23 @@ static size_t extra_at(const struct reply_set *from, const struct body_group *g,
     return at[i];
 }
 
+/* The common case: all of one length, as their targets are, and all fit. One memcpy, then the pointers. */
+static bool put_equal_extras(struct reply *y, const struct body_group *g, size_t answers_at, uint32_t first,
+                             const struct extras *x)
+{
+    size_t step = g->extra_len, len = step * g->n, rr_len = x->from->set->rr_len;
+    if (step == 0 || rr_len == 0 || len > reply_room(y) || answers_at + rr_len * g->n > DNS_POINTER_MAX)
+        return false;
+    memcpy(y->at, (const uint8_t *)body_place(x->from->body, g->extra) + step * first, len);
+    size_t target_at = answers_at + x->from->set->target_at;
+    uint16_t n = 0;
+    for (uint8_t *at = y->at, *end = at + len; at < end; at += step, target_at += rr_len)
+        n = (uint16_t)(n + patch_extra(at, at + step, target_at, x));
+    y->n_extra = (uint16_t)(y->n_extra + n);
+    y->at += len;
+    return true;
+}
+
 /* Additional records of a group whose answers begin at `answers_at`. False when they no longer fit. */
 static bool put_group_extras(struct reply *y, const struct body_group *g, size_t answers_at, const struct extras *x)
 {
@@ -272,6 +289,8 @@ static bool put_group_extras(struct reply *y, const struct body_group *g, size_t
     const uint8_t *extra = body_place(from->body, g->extra);
     uint32_t first = group_first(from->body, g, from->turn);
     size_t begin = rr_at(from, g, first);
+    if (put_equal_extras(y, g, answers_at, first, x))
+        return true;
     for (uint32_t i = first; i < first + g->n; i++) {
         size_t target_at = answers_at + rr_at(from, g, i) - begin + from->set->target_at;
         size_t at = extra_at(from, g, i), end = extra_at(from, g, i + 1);

@@ -33,10 +33,31 @@ static struct answer_node *slot_node(uint64_t slot)
     return (struct answer_node *)(uintptr_t)(slot & POINTER_MASK);
 }
 
+static uint64_t load64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+/* memcmp for a dozen bytes, without the call; the last eight may overlap those before. */
+static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    if (len < sizeof(uint64_t)) {
+        while (len > 0 && a[len - 1] == b[len - 1])
+            len--;
+        return len == 0;
+    }
+    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t))
+        if (load64(a + at) != load64(b + at))
+            return false;
+    return load64(a + len - sizeof(uint64_t)) == load64(b + len - sizeof(uint64_t));
+}
+
 static bool node_is(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len)
 {
-    return n->len == len && memcmp(n->name, loose, n->n_loose) == 0 &&
-           memcmp(n->name + n->n_loose, exact + n->n_loose, len - n->n_loose) == 0;
+    return n->len == len && is_same(n->name, loose, n->n_loose) &&
+           is_same(n->name + n->n_loose, exact + n->n_loose, len - n->n_loose);
 }
 
 void table_init(struct table *t)

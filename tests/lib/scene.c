@@ -24,8 +24,8 @@ static const struct registry_options registry_defaults = {
     .lease_max_ms = 86400000,
     .session_grace_ms = 5000,
     .allow_permanent = true,
-    .max_services = 100000,
-    .max_instances = 10000,
+    .max_services = 1000000,
+    .max_instances = 2000000,
     .limits = {.tags = 64, .meta = 64, .ports = 32, .checks = 8, .meta_bytes = 16384},
     .expiry_slice = 100000,
 };
