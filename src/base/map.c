@@ -1,18 +1,42 @@
 /* Chained hash map. Entries belong to the user, who embeds the node: nothing is allocated per entry, and the only
  * allocation that can fail is the bucket array, where failing to grow just means longer chains.
  *
- * Growing rehashes everything at once: 1 M entries take some tens of milliseconds, once per doubling. */
+ * It grows by linear hashing (Litwin 1980): each insert that finds the map full adds one bucket and moves to it what
+ * belongs there from one other, so no insert ever touches more than a chain, however many entries there are. With
+ * 2^k <= n_buckets < 2^(k+1), hash bits up to k choose among the buckets that there are; those that are still to come are
+ * bucket i - 2^k for the time being:
+ *
+ *     n_buckets = 6       0   1   2   3   4   5   (6)  (7)      3 bits of the hash
+ *                                 ^   ^            |    |
+ *                                 +---|------------+    |       the next to be added is 6, split off from 2
+ *                                     +-----------------+
+ *
+ * The array itself doubles by realloc, which for big ones is a move of pages, not of bytes. */
 #include "base/map.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/must.h"
 
 #define MAP_BUCKETS_MIN 16
 
+/* 2^k, the highest power of two that is not above n. */
+static size_t power_below(size_t n)
+{
+    return (size_t)1 << (63 - __builtin_clzll(n));
+}
+
+static size_t index_of(const struct map *m, uint64_t hash)
+{
+    size_t half = power_below(m->n_buckets);
+    size_t i = hash & (2 * half - 1);
+    return i < m->n_buckets ? i : i - half;
+}
+
 static struct map_node **bucket_of(const struct map *m, uint64_t hash)
 {
-    return &m->buckets[hash & (m->n_buckets - 1)];
+    return &m->buckets[index_of(m, hash)];
 }
 
 int map_init(struct map *m)
@@ -45,22 +69,32 @@ struct map_node *map_next(const struct map_node *n)
     return at;
 }
 
+/* Room for one bucket more: the array doubles whenever it is full, which it is at powers of two. */
+static bool has_room(struct map *m)
+{
+    if (m->n_buckets != power_below(m->n_buckets))
+        return true;
+    struct map_node **bigger = realloc(m->buckets, 2 * m->n_buckets * sizeof(struct map_node *));
+    if (bigger == NULL)
+        return false;
+    m->buckets = bigger;
+    return true;
+}
+
+/* Adds a bucket and gives it its entries. */
 static void grow(struct map *m)
 {
-    struct map bigger = {.n_buckets = m->n_buckets * 2, .len = m->len};
-    bigger.buckets = calloc(bigger.n_buckets, sizeof(struct map_node *));
-    if (bigger.buckets == NULL)
+    if (!has_room(m))
         return;
-    for (size_t i = 0; i < m->n_buckets; i++) {
-        for (struct map_node *n = m->buckets[i], *next; n != NULL; n = next) {
-            next = n->next;
-            struct map_node **head = bucket_of(&bigger, n->hash);
-            n->next = *head;
-            *head = n;
-        }
+    size_t added = m->n_buckets++, from = added - power_below(added);
+    struct map_node *n = m->buckets[from], **keep = &m->buckets[from], **give = &m->buckets[added];
+    for (; n != NULL; n = n->next) {
+        struct map_node ***to = index_of(m, n->hash) == added ? &give : &keep;
+        **to = n;
+        *to = &n->next;
     }
-    free(m->buckets);
-    *m = bigger;
+    *keep = NULL;
+    *give = NULL;
 }
 
 void map_insert(struct map *m, struct map_node *n, uint64_t hash)
@@ -91,7 +125,7 @@ struct map_node *map_each(const struct map *m, const struct map_node *after)
     if (after != NULL) {
         if (after->next != NULL)
             return after->next;
-        i = (after->hash & (m->n_buckets - 1)) + 1;
+        i = index_of(m, after->hash) + 1;
     }
     for (; i < m->n_buckets; i++)
         if (m->buckets[i] != NULL)

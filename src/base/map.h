@@ -23,7 +23,7 @@ struct map_node {
 
 struct map {
     struct map_node **buckets;
-    size_t n_buckets; /* a power of two */
+    size_t n_buckets;
     size_t len;
 };
 
