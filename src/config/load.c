@@ -15,7 +15,7 @@
 #include "config/option.h"
 #include "config/verify.h"
 
-#define EXPIRY_SLICE 1000 /* deadlines per step: about a millisecond of work */
+#define EXPIRY_SLICE 256 /* deadlines per step: a millisecond or two of work, with all that follows from them */
 
 /* ── values ── */
 

@@ -39,7 +39,7 @@ struct slot {
     struct run *run; /* NULL: not running */
 };
 
-struct plan { /* instance->health */
+struct plan { /* instance->checks->health */
     struct list link;
     struct instance *instance;
     uint32_t epoch;
@@ -154,14 +154,14 @@ static void slot_clear(struct health *h, struct slot *s)
 
 static void plan_drop(struct health *h, struct instance *i)
 {
-    struct plan *plan = i->health;
+    struct plan *plan = i->checks != NULL ? i->checks->health : NULL;
     if (plan == NULL)
         return;
     for (uint16_t k = 0; k < plan->n_slots; k++)
         slot_clear(h, &plan->slots[k]);
     list_remove(&plan->link);
     free(plan);
-    i->health = NULL;
+    i->checks->health = NULL;
 }
 
 static bool has_probes(const struct instance *i)
@@ -184,8 +184,8 @@ static uint64_t first_due(struct health *h, uint64_t now_ms)
 /* Makes the plan fit the checks and the address that the instance has now: another epoch when either is another one. */
 static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
 {
-    const struct plan *old = i->health;
-    if (old != NULL && i->checks != NULL && old->epoch == i->checks->epoch)
+    const struct plan *old = i->checks != NULL ? i->checks->health : NULL;
+    if (old != NULL && i->checks->n > 0 && old->epoch == i->checks->epoch)
         return 0;
     plan_drop(h, i);
     if (!has_probes(i))
@@ -206,7 +206,7 @@ static int plan_sync(struct health *h, struct instance *i, uint64_t now_ms)
         }
     }
     list_push(&h->plans, &plan->link);
-    i->health = plan;
+    i->checks->health = plan;
     return 0;
 }
 

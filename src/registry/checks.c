@@ -32,14 +32,29 @@ void checks_own(struct instance_checks *checks, struct description *owner, uint3
     checks->epoch = epoch;
 }
 
-void checks_free(struct instance_checks *checks)
+void checks_clear(struct instance_checks *checks)
 {
     if (checks == NULL)
         return;
     for (size_t i = 0; i < checks->n; i++)
         free(checks->states[i].output);
+    checks->n = 0;
     description_unref(checks->owner);
+    checks->owner = NULL;
+    checks->specs = NULL;
+}
+
+void checks_free(struct instance_checks *checks)
+{
+    checks_clear(checks);
     free(checks);
+}
+
+void checks_replace(struct entry *e, struct instance_checks *checks)
+{
+    checks->health = e->pub.checks != NULL ? e->pub.checks->health : NULL;
+    checks_free(e->pub.checks);
+    e->pub.checks = checks;
 }
 
 /* ── states ── */
@@ -104,9 +119,8 @@ static void feed(struct entry *e, size_t i, enum check_status status, bool decid
 
 static struct entry *find_probed(const struct registry *r, const struct event *ev)
 {
-    struct service_entry *s = service_find(r, ev->service);
-    struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
-    if (e == NULL || !entry_is_registered(e) || e->pub.checks == NULL || e->pub.checks->epoch != ev->u.probe.epoch ||
+    struct entry *e = entry_lookup(r, ev->service, ev->id);
+    if (e == NULL || !entry_is_registered(e) || instance_n_checks(&e->pub) == 0 || e->pub.checks->epoch != ev->u.probe.epoch ||
         ev->u.probe.check >= instance_n_checks(&e->pub) || e->pub.checks->specs[ev->u.probe.check].type == CHECK_TTL)
         return NULL;
     return e;

@@ -24,6 +24,8 @@ uint64_t lease_end(const struct registry *r, const struct entry *e, bool is_cut,
 void lease_renew(struct registry *r, struct entry *e, bool is_cut, uint64_t now_ms, struct effects *out)
 {
     uint64_t old = e->pub.deadline_ms;
+    if (tie_is_closed(e->tie))
+        entry_untie(r, e); /* it was still to be cut */
     e->pub.deadline_ms = lease_end(r, e, is_cut, now_ms);
     lease_changed(out, e, old);
     if (e->pub.deadline_ms < old)
@@ -48,8 +50,7 @@ static void reply_renewed(struct registry *r, uint64_t request, const struct ent
 
 int renew_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
 {
-    struct service_entry *s = service_find(r, ev->service);
-    struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
+    struct entry *e = entry_lookup(r, ev->service, ev->id);
     bool is_there = e != NULL && entry_is_registered(e);
     int rc = effects_reserve(out, 2, 1);
     if (rc != 0)
@@ -58,7 +59,7 @@ int renew_event(struct registry *r, const struct event *ev, uint64_t now_ms, str
         reply_no_lease(r, ev, out);
         return 0;
     }
-    if (is_there && e->n_waiting == 0 && e->pub.state != STATE_LOST &&
+    if (is_there && !entry_has_waiting(e) && e->pub.state != STATE_LOST &&
         (e->busy == NULL || e->busy->kind != STORE_DELETE)) {
         lease_renew(r, e, false, now_ms, out);
         reply_renewed(r, ev->request, e, out);
@@ -114,7 +115,7 @@ uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms)
     if (e->busy != NULL)
         return UINT64_MAX;
     if (!entry_is_registered(e))
-        return e->hold_until_ms > now_ms ? e->hold_until_ms : now_ms;
+        return later(e->pub.deadline_ms, now_ms); /* the end of its hold */
     if (entry_wanted_state(e) != e->pub.state)
         return now_ms;
     uint64_t end = e->pub.state == STATE_LOST ? later(e->pub.deadline_ms, e->retry_ms) : e->pub.deadline_ms;
@@ -132,16 +133,19 @@ void entry_arm(struct registry *r, struct entry *e, uint64_t now_ms)
         wheel_arm(&r->wheel, &e->timer, due);
 }
 
-/* Works off timers, at most expiry_slice of them. An entry for which memory is short is left due and ends the step. */
+/* Works off timers, at most expiry_slice of them less the cuts of closed sessions, which get up to half. An entry for which
+ * memory is short is left due and ends the step. */
 int time_event(struct registry *r, uint64_t now_ms, struct effects *out)
 {
-    for (uint32_t n = 0; n < r->options.expiry_slice; n++) {
+    int n_cut = sessions_cut(r, (r->options.expiry_slice + 1) / 2, now_ms, out);
+    if (n_cut < 0)
+        return n_cut;
+    for (uint32_t n = (uint32_t)n_cut; n < r->options.expiry_slice; n++) {
         int rc = effects_reserve(out, START_EFFECTS, 0);
         struct wheel_entry *w = rc == 0 ? wheel_pop(&r->wheel, now_ms) : NULL;
         if (w == NULL)
             return n > 0 ? 0 : rc;
         struct entry *e = CONTAINER_OF(w, struct entry, timer);
-        must(e->n_waiting == 0 || e->busy != NULL);
         if (entry_settle(r, e, NULL, now_ms, out) != 0)
             return n > 0 ? 0 : ERR_NOMEM;
     }

@@ -35,11 +35,12 @@ int op_new(enum op_cause cause, struct entry *e, uint64_t request, struct op **o
     op->entry = e;
     op->request = request;
     list_init(&op->link);
+    list_init(&op->waiting);
     *out = op;
     return 0;
 }
 
-/* Gives back what it holds and keeps the memory. */
+/* Gives back what it holds and keeps the memory, and those that wait with it. */
 static void op_clear(struct registry *r, struct op *op)
 {
     if (op->has_tags)
@@ -47,15 +48,29 @@ static void op_clear(struct registry *r, struct op *op)
     description_unref(op->desc);
     checks_free(op->checks);
     free(op->note);
-    session_put(r, op->session);
-    *op = (struct op){.entry = op->entry};
-    list_init(&op->link);
+    tie_free(r, op->tie);
+    op->desc = NULL;
+    op->checks = NULL;
+    op->note = NULL;
+    op->tie = NULL;
+    op->request = op->hold_ms = 0;
+    op->has_tags = false;
+}
+
+static struct op *waiting_pop(struct op *op)
+{
+    struct op *first = CONTAINER_OF(op->waiting.next, struct op, link);
+    list_remove(&first->link);
+    op->n_waiting--;
+    return first;
 }
 
 void op_free(struct registry *r, struct op *op)
 {
     if (op == NULL)
         return;
+    while (op->n_waiting > 0)
+        op_free(r, waiting_pop(op));
     op_clear(r, op);
     free(op);
 }
@@ -87,10 +102,9 @@ void op_persist(struct registry *r, struct op *op, enum store_op_kind kind, stru
 int op_submit(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    must(e->busy != NULL || e->n_waiting == 0);
     if (e->busy != NULL) {
-        list_push(&e->waiting, &op->link);
-        e->n_waiting++;
+        list_push(&e->busy->waiting, &op->link);
+        e->busy->n_waiting++;
         return 0;
     }
     int rc = effects_reserve(out, 2 * START_EFFECTS, 1);
@@ -110,7 +124,7 @@ int op_committed(struct registry *r, const struct event *ev, uint64_t now_ms, st
     must(n != NULL); /* a store completes each ticket once */
     struct op *op = CONTAINER_OF(n, struct op, node);
     struct entry *e = op->entry;
-    int rc = effects_reserve(out, (size_t)START_EFFECTS * (e->n_waiting + 2), e->n_waiting + 1);
+    int rc = effects_reserve(out, (size_t)START_EFFECTS * (op->n_waiting + 2), op->n_waiting + 1);
     if (rc != 0)
         return rc;
     map_remove(&r->ops, n);
@@ -148,17 +162,21 @@ struct effect *change_add(struct registry *r, struct effects *out, struct entry 
 
 /* ── settling ── */
 
-static void start_waiting(struct registry *r, struct entry *e, uint64_t now_ms, struct effects *out)
+/* Starts those that waited with an op that is over, up to the first that goes on its way: the others wait with that. */
+static void start_waiting(struct registry *r, struct entry *e, struct op *over, uint64_t now_ms, struct effects *out)
 {
-    while (e->busy == NULL && e->n_waiting > 0) {
-        struct op *op = CONTAINER_OF(e->waiting.next, struct op, link);
-        list_remove(&op->link);
-        e->n_waiting--;
+    while (e->busy == NULL && over->n_waiting > 0) {
+        struct op *op = waiting_pop(over);
         if (starters[op->cause](r, op, now_ms, out) == 0)
             continue;
         reply_error(r, out, op->request, ERR_NOMEM, "out of memory");
         op_free(r, op);
     }
+    if (over->n_waiting == 0)
+        return;
+    list_splice(&e->busy->waiting, &over->waiting);
+    e->busy->n_waiting = over->n_waiting;
+    over->n_waiting = 0;
 }
 
 /* What a registered entry wants by itself. */
@@ -200,11 +218,12 @@ static int propose(struct registry *r, struct entry *e, struct op **spare, uint6
 int entry_settle(struct registry *r, struct entry *e, struct op *spare, uint64_t now_ms, struct effects *out)
 {
     int rc = 0;
-    start_waiting(r, e, now_ms, out);
+    if (spare != NULL)
+        start_waiting(r, e, spare, now_ms, out);
     if (e->busy == NULL && entry_is_registered(e))
         rc = propose(r, e, &spare, now_ms, out);
     op_free(r, spare);
-    if (e->busy == NULL && !entry_is_registered(e) && e->hold_until_ms <= now_ms)
+    if (e->busy == NULL && !entry_is_registered(e) && e->pub.deadline_ms <= now_ms)
         entry_discard(r, e);
     else
         entry_arm(r, e, now_ms);

@@ -188,11 +188,12 @@ static void replace_check(struct registry *r, struct entry *e, struct descriptio
                                                  [STATE_WARNING] = CHECK_WARNING,
                                                  [STATE_CRITICAL] = CHECK_CRITICAL};
     enum instance_state health = health_state(e->pub.checks);
-    checks_free(e->pub.checks);
-    e->pub.checks = checks;
-    if (block == NULL)
+    if (block == NULL) {
+        checks_clear(e->pub.checks);
         return;
+    }
     checks_own(checks, block, ++r->next_epoch);
+    checks_replace(e, checks);
     check_begin(&checks->states[0], &checks->specs[0], now_ms);
     checks->states[0].status = statuses[health];
 }

@@ -5,8 +5,8 @@
  *     reserved  ──commit──►  registered  ──commit of a delete──►  held (HOLD)  ──time──►  freed
  *     (desc NULL, busy)      (desc set)                           (desc NULL)
  *
- * At most one op of an entry is on its way to the store (`busy`); later requests wait in `waiting` and are started in order. An
- * entry's single timer fires at the earliest of its deadlines; renewals do not move it, it looks again when it fires. What an
+ * At most one op of an entry is on its way to the store (`busy`); later requests wait with it, in `busy->waiting`, and are
+ * started in order. An entry's single timer fires at the earliest of its deadlines; renewals do not move it, it looks again when it fires. What an
  * entry wants (another state, its removal) is level-triggered: entry_settle compares and proposes, after each event. */
 #ifndef REGISTRY_PRIVATE_H
 #define REGISTRY_PRIVATE_H
@@ -24,7 +24,9 @@ enum op_cause {
 /* A write: waiting in its entry, or on its way to the store. */
 struct op {
     struct map_node node; /* in registry->ops, by ticket, while on its way */
-    struct list link;     /* in entry->waiting */
+    struct list link;     /* in the `waiting` of another */
+    struct list waiting;  /* later ops of the entry, while this one is on its way */
+    uint32_t n_waiting;
     struct entry *entry;
     enum op_cause cause;
     uint64_t request;
@@ -35,33 +37,33 @@ struct op {
     struct description *desc;   /* REGISTER, and RENEW of a lost instance: a reference */
     struct instance_checks *checks; /* room for the checks of desc, taken before the op goes on its way */
     bool has_tags;              /* the tags of desc are counted in the service */
-    struct session *session;    /* REGISTER with SESSION: counted in session->refs */
+    struct tie *tie;            /* REGISTER with SESSION: owned, the entry's from the commit on */
     uint64_t hold_ms;           /* DEREGISTER */
     enum check_status status;   /* REPORT */
     char *note;                 /* REPORT: owned, as check_output_copy made it */
 };
 
+/* There are millions of these: what few have at a time is elsewhere (op, tie, instance_checks). */
 struct entry {
     struct instance pub; /* first */
     struct wheel_entry timer;
-    struct op *busy;
-    struct list waiting;
-    uint32_t n_waiting;
-    bool is_unsaved; /* the store failed to take the present state */
-    uint64_t retry_ms;      /* lease clock: nothing is proposed again before; 0: none */
-    uint64_t hold_until_ms; /* lease clock; 0: not held */
-    struct session *session; /* tied to it; NULL: none, or it was closed */
-    struct list session_link;
-    char folded[]; /* id */
+    struct op *busy;    /* owned; NULL: none */
+    struct tie *tie;    /* owned; NULL: tied to no session, or cut with it */
+    uint64_t retry_ms : 63;  /* lease clock: nothing is proposed again before; 0: none */
+    bool is_unsaved : 1; /* the store failed to take the present state */
+    char folded[];      /* id */
 };
 
 struct service_entry {
     struct service pub; /* first */
-    uint64_t key;       /* the registry's, for hashing ids */
-    struct list link;   /* in registry->order */
-    struct map tags;    /* tag_ref by folded tag, of registered instances and of ops on their way */
+    const struct registry *registry;
+    struct list link;    /* in registry->order */
+    uint32_t n_entries;  /* also reserved and held ones */
+    struct map tags;     /* tag_ref by folded tag, of registered instances and of ops on their way; not made before the
+                            first of them */
     struct description *check_owner; /* block of policy.check, NULL: none */
     uint64_t old_ttl_until_ms;       /* answers with a TTL of before a reload may be out there until then */
+    char names[];                    /* as shown; and folded, unless that is the same */
 };
 
 struct tag_ref {
@@ -70,13 +72,22 @@ struct tag_ref {
     char folded[];
 };
 
-/* A connection that owns instances. Freed when it owns none and no op refers to it. */
+/* A connection that owns instances. Freed with its last tie. */
 struct session {
     struct map_node node; /* in registry->sessions while open */
+    struct list link;     /* in registry->closing while closed and instances are still to be cut */
+    struct list ties;     /* of entries */
     uint64_t id;
-    struct list entries;
-    uint32_t n_entries, refs;
+    uint64_t cut_ms;      /* lease clock, once closed: when the leases of its instances end */
+    size_t n_ties;        /* of entries and of ops */
     bool is_closed;
+};
+
+/* What ties one instance to a session. Made with the request, so that its commit needs no memory. */
+struct tie {
+    struct list link; /* in session->ties once it is an entry's */
+    struct session *session;
+    struct entry *entry;
 };
 
 struct reserved_name {
@@ -90,8 +101,9 @@ struct registry {
     struct description *default_check; /* block of defaults.check */
     uint64_t key, revision, next_ticket, last_order;
     uint32_t next_epoch;
-    struct map services, ops, sessions, reserved;
-    struct list order;
+    struct map services, instances, ops, sessions, reserved;
+    struct list order;   /* of services */
+    struct list closing; /* sessions */
     struct wheel wheel;
     struct registry_counts counts;
     struct list dead_entries, dead_services; /* effects may point to them until the next step */
@@ -110,6 +122,10 @@ static inline struct service_entry *service_of(const struct entry *e)
 static inline bool entry_is_registered(const struct entry *e)
 {
     return e->pub.desc != NULL;
+}
+static inline bool entry_has_waiting(const struct entry *e)
+{
+    return e->busy != NULL && e->busy->n_waiting > 0;
 }
 static inline bool service_exists(const struct service *s)
 {
@@ -137,6 +153,7 @@ int service_make(struct registry *r, const char *name, struct service_entry **ou
 void service_discard_if_unused(struct registry *r, struct service_entry *s);
 void service_free(struct service_entry *s);
 struct entry *entry_find(const struct service_entry *s, const char *id);
+struct entry *entry_lookup(const struct registry *r, const char *service, const char *id); /* in one go */
 int entry_make(struct registry *r, struct service_entry *s, const char *id, struct entry **out) MUST_CHECK;
 void entry_discard(struct registry *r, struct entry *e); /* registered no more; freed by the next step */
 void entry_free(struct entry *e);
@@ -158,8 +175,8 @@ int op_committed(struct registry *r, const struct event *ev, uint64_t now_ms, st
 void revision_grow(struct registry *r, uint64_t from_store);
 struct effect *change_add(struct registry *r, struct effects *out, struct entry *e, enum change_kind kind,
                           enum instance_state old_state);
-/* Does all that is due for an entry that is not busy: waiting requests first, then what it wants, then its timer. `spare` (or
- * NULL) is an op to reuse; it is consumed. Effects for it are reserved. Returns ERR_NOMEM if something is left to do; the
+/* Does all that is due for an entry that is not busy: requests that waited with `spare` first, then what it wants, then its
+ * timer. `spare` (or NULL) is an op to reuse; it is consumed. Effects for it are reserved. Returns ERR_NOMEM if something is left to do; the
  * timer then is due at once. */
 int entry_settle(struct registry *r, struct entry *e, struct op *spare, uint64_t now_ms, struct effects *out);
 
@@ -195,9 +212,17 @@ uint64_t entry_due_ms(const struct entry *e, uint64_t now_ms);
 void entry_arm(struct registry *r, struct entry *e, uint64_t now_ms);
 
 /* session.c */
-int session_get(struct registry *r, uint64_t id, struct session **out) MUST_CHECK; /* one reference more */
-void session_put(struct registry *r, struct session *s);
-void session_tie(struct registry *r, struct entry *e, struct session *s); /* NULL or a closed one unties */
+int tie_new(struct registry *r, uint64_t session, struct tie **out) MUST_CHECK; /* makes the session if need be */
+void tie_free(struct registry *r, struct tie *t); /* NULL is allowed */
+static inline bool tie_is_closed(const struct tie *t)
+{
+    return t != NULL && t->session->is_closed;
+}
+/* Ties the entry by *t, which is taken, instead of what tied it before. NULL or one of a closed session unties. */
+void entry_tie(struct registry *r, struct entry *e, struct tie **t);
+void entry_untie(struct registry *r, struct entry *e);
+/* Cuts leases of closed sessions, at most `max` of them. Returns how many, or ERR_NOMEM if none could be. */
+int sessions_cut(struct registry *r, uint32_t max, uint64_t now_ms, struct effects *out) MUST_CHECK;
 int session_closed_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out) MUST_CHECK;
 
 /* checks.c */
@@ -213,7 +238,9 @@ void check_begin(struct check_state *c, const struct check_spec *spec, uint64_t 
 /* Room for the checks of an instance with this description, or for one of its service; nothing in it until checks_own. */
 int checks_room(const struct description *d, struct instance_checks **out) MUST_CHECK;
 void checks_own(struct instance_checks *checks, struct description *owner, uint32_t epoch); /* takes a reference */
-void checks_free(struct instance_checks *checks); /* NULL is allowed */
+void checks_replace(struct entry *e, struct instance_checks *checks); /* those that the entry had are freed */
+void checks_clear(struct instance_checks *checks); /* leaves none, and `health`; NULL is allowed */
+void checks_free(struct instance_checks *checks);  /* NULL is allowed */
 
 /* policy.c */
 /* A block that holds one check, to be referenced like the description of an instance. */

@@ -136,12 +136,11 @@ void entry_install(struct registry *r, struct entry *e, struct description *desc
         bool is_same = is_same_target(e, desc, owner);
         checks_own(checks, owner, is_same ? e->pub.checks->epoch : ++r->next_epoch);
         begin_checks(e, checks, now_ms);
+        checks_replace(e, checks);
     } else {
+        checks_clear(e->pub.checks);
         checks_free(checks);
-        checks = NULL;
     }
-    checks_free(e->pub.checks);
-    e->pub.checks = checks;
     r->dead_desc = e->pub.desc;
     e->pub.desc = description_ref(desc);
 }
@@ -164,7 +163,7 @@ static int make_entry(struct registry *r, const struct event *ev, struct entry *
     if (*out != NULL)
         return 0;
     int rc;
-    if (s->pub.instances.len >= r->options.max_instances)
+    if (s->n_entries >= r->options.max_instances)
         rc = err_set(x, ERR_LIMIT, "service \"%s\" has %u instances, which is the most there may be", s->pub.name,
                      r->options.max_instances);
     else
@@ -190,7 +189,7 @@ static int submit(struct registry *r, struct entry *e, const struct event *ev, u
         return rc;
     op->desc = description_ref(ev->u.reg.desc);
     if (ev->u.reg.session != 0)
-        rc = session_get(r, ev->u.reg.session, &op->session);
+        rc = tie_new(r, ev->u.reg.session, &op->tie);
     if (rc == 0)
         rc = op_submit(r, op, now_ms, out);
     if (rc != 0)
@@ -212,18 +211,12 @@ int register_event(struct registry *r, const struct event *ev, uint64_t now_ms, 
     if (rc != 0)
         return refuse(r, ev, &x, out);
     rc = submit(r, e, ev, now_ms, out);
-    bool is_unused = e->busy == NULL && e->n_waiting == 0 && !entry_is_registered(e) && e->hold_until_ms == 0;
-    if (rc != 0 && is_unused)
+    if (rc != 0 && e->busy == NULL && !entry_is_registered(e) && e->pub.deadline_ms == 0)
         entry_discard(r, e);
     return rc;
 }
 
 /* ── start and apply ── */
-
-static bool is_closed(const struct session *s)
-{
-    return s != NULL && s->is_closed;
-}
 
 static void reply_registered(struct registry *r, const struct op *op, struct effects *out)
 {
@@ -235,8 +228,9 @@ static void reply_registered(struct registry *r, const struct op *op, struct eff
 static void renew_same(struct registry *r, struct op *op, uint64_t now_ms, struct effects *out)
 {
     struct entry *e = op->entry;
-    session_tie(r, e, op->session);
-    lease_renew(r, e, is_closed(op->session), now_ms, out);
+    bool is_cut = tie_is_closed(op->tie);
+    entry_tie(r, e, &op->tie);
+    lease_renew(r, e, is_cut, now_ms, out);
     r->counts.renews++;
     reply_registered(r, op, out);
     op_free(r, op);
@@ -267,9 +261,9 @@ int register_start(struct registry *r, struct op *op, uint64_t now_ms, struct ef
     struct entry *e = op->entry;
     struct err x = {0};
     int rc = 0;
-    if (!entry_is_registered(e) && e->hold_until_ms > now_ms)
+    if (!entry_is_registered(e) && e->pub.deadline_ms > now_ms)
         rc = err_set(&x, ERR_UNAVAILABLE, "id \"%s\" is held for %" PRIu64 "s more", op->desc->id,
-                     (e->hold_until_ms - now_ms + 999) / 1000);
+                     (e->pub.deadline_ms - now_ms + 999) / 1000);
     else if (entry_is_registered(e) && e->pub.state != STATE_LOST && description_is_same(e->pub.desc, op->desc)) {
         renew_same(r, op, now_ms, out);
         return 0;
@@ -306,10 +300,10 @@ void put_apply(struct registry *r, struct op *op, const struct event *ev, uint64
     op->checks = NULL;
     if (old_desc == NULL)
         entry_enlist(r, e, now_ms);
+    e->pub.deadline_ms = lease_end(r, e, tie_is_closed(op->tie), now_ms);
     if (op->cause == OP_REGISTER)
-        session_tie(r, e, op->session);
-    e->pub.deadline_ms = lease_end(r, e, is_closed(op->session), now_ms);
-    e->hold_until_ms = e->retry_ms = 0;
+        entry_tie(r, e, &op->tie);
+    e->retry_ms = 0;
     e->is_unsaved = false;
     entry_set_state(r, e, op->state);
     revision_grow(r, ev->u.committed.revision);

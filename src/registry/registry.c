@@ -39,10 +39,12 @@ int registry_new(const struct registry_options *o, const struct service_policy *
     r->revision = first_revision;
     r->key = key;
     list_init(&r->order);
+    list_init(&r->closing);
     list_init(&r->dead_entries);
     list_init(&r->dead_services);
     wheel_init(&r->wheel, now_ms);
     int rc = map_init(&r->services);
+    rc = rc != 0 ? rc : map_init(&r->instances);
     rc = rc != 0 ? rc : map_init(&r->ops);
     rc = rc != 0 ? rc : map_init(&r->sessions);
     rc = rc != 0 ? rc : map_init(&r->reserved);
@@ -60,17 +62,21 @@ int registry_new(const struct registry_options *o, const struct service_policy *
 
 static void free_entry_and_ops(struct registry *r, struct entry *e)
 {
-    while (e->n_waiting > 0) {
-        struct op *op = CONTAINER_OF(e->waiting.next, struct op, link);
-        list_remove(&op->link);
-        e->n_waiting--;
-        op_free(r, op);
-    }
     op_free(r, e->busy);
     if (entry_is_registered(e))
         tags_remove(r, service_of(e), e->pub.desc);
-    session_tie(r, e, NULL);
+    entry_untie(r, e);
     entry_free(e);
+}
+
+static void free_entries(struct registry *r)
+{
+    if (r->instances.buckets == NULL) /* never came to be */
+        return;
+    for (struct map_node *n = map_each(&r->instances, NULL), *next; n != NULL; n = next) {
+        next = map_each(&r->instances, n);
+        free_entry_and_ops(r, entry_of(CONTAINER_OF(n, struct instance, node)));
+    }
 }
 
 void registry_free(struct registry *r)
@@ -78,17 +84,15 @@ void registry_free(struct registry *r)
     if (r == NULL)
         return;
     registry_bury(r);
-    while (r->order.next != NULL && !list_is_empty(&r->order)) {
+    free_entries(r);
+    while (!list_is_empty(&r->order)) {
         struct service_entry *s = CONTAINER_OF(r->order.next, struct service_entry, link);
-        for (struct map_node *n = map_each(&s->pub.instances, NULL), *next; n != NULL; n = next) {
-            next = map_each(&s->pub.instances, n);
-            free_entry_and_ops(r, entry_of(CONTAINER_OF(n, struct instance, node)));
-        }
         list_remove(&s->link);
         service_free(s);
     }
     reserved_free(&r->reserved);
     map_fini(&r->services);
+    map_fini(&r->instances);
     map_fini(&r->ops);
     map_fini(&r->sessions);
     description_unref(r->default_check);
@@ -114,8 +118,7 @@ static int write_event(struct registry *r, const struct event *ev, uint64_t now_
 {
     static const enum op_cause causes[] = {
         [EVENT_DEREGISTER] = OP_DEREGISTER, [EVENT_DRAIN] = OP_DRAIN, [EVENT_REPORT] = OP_REPORT};
-    struct service_entry *s = service_find(r, ev->service);
-    struct entry *e = s != NULL ? entry_find(s, ev->id) : NULL;
+    struct entry *e = entry_lookup(r, ev->service, ev->id);
     struct op *op;
     int rc = effects_reserve(out, 1, 1);
     if (rc != 0)
@@ -196,7 +199,7 @@ static int restore_entry(struct registry *r, struct entry *e, const struct store
 static void restore_hold(struct registry *r, struct entry *e, uint64_t hold_ms, uint64_t now_ms)
 {
     uint64_t max_ms = r->options.lease_max_ms; /* as DEREGISTER has it, whatever the disk says */
-    e->hold_until_ms = now_ms + (hold_ms < max_ms ? hold_ms : max_ms);
+    e->pub.deadline_ms = now_ms + (hold_ms < max_ms ? hold_ms : max_ms);
     entry_arm(r, e, now_ms);
 }
 
@@ -233,7 +236,7 @@ int registry_restore(struct registry *r, const struct store_record *rec, uint64_
 
 uint64_t registry_next_ms(const struct registry *r)
 {
-    return wheel_next_ms(&r->wheel);
+    return list_is_empty(&r->closing) ? wheel_next_ms(&r->wheel) : 0;
 }
 
 uint64_t registry_revision(const struct registry *r)

@@ -82,25 +82,26 @@ struct instance_checks {
     struct description *owner;      /* what specs is part of: reference it to use a spec beyond the next step */
     uint32_t epoch;                 /* another number whenever the checks are other ones, never reused: results of another
                                        epoch are dropped. After CHANGE_POLICY compare it for each instance of the service */
-    uint16_t n;
+    uint16_t n;                     /* 0: it has none any more */
+    void *health;                   /* of engine/health, set by it; cleared before EFFECT_CHANGE `gone` returns */
     struct check_state states[];
 };
 
 /* Read-only outside registry/. Valid until the next step. Each is the head of a larger block (registry/private.h) that also
  * holds the op on its way, waiting requests, timer and session. */
 struct instance {
-    struct map_node node;      /* in service->instances, by folded id */
-    struct list link;          /* in service->ordered, in order of first registration; only while registered */
+    struct map_node node;      /* in the registry's map, by service and folded id */
     struct service *service;
     struct description *desc;  /* NULL while only reserved (first commit on its way), held by HOLD, or gone */
-    enum instance_state state; /* STATE_NONE while not registered */
-    bool is_draining;
-    uint64_t deadline_ms;      /* end of the lease, lease clock; UINT64_MAX: permanent */
-    uint64_t registered_ms;    /* lease clock, first registration */
-    uint64_t order;            /* grows along service->ordered */
-    uint64_t revision;         /* of its last change */
+    uint64_t deadline_ms;      /* end of the lease, lease clock; UINT64_MAX: permanent. While held: end of the hold */
     struct instance_checks *checks; /* NULL: none */
-    void *publish, *health;    /* of engine/publish and engine/health, set by them, cleared before EFFECT_CHANGE `gone` returns */
+    void *publish;             /* of engine/publish, set by it, cleared before EFFECT_CHANGE `gone` returns */
+    struct list link;          /* in service->ordered, in order of first registration; only while registered */
+    uint64_t registered_ms;    /* lease clock, first registration */
+    uint64_t revision;         /* of its last change */
+    uint64_t order : 48;       /* grows along service->ordered */
+    enum instance_state state : 8; /* STATE_NONE while not registered */
+    bool is_draining : 1;
 };
 
 static inline uint16_t instance_n_checks(const struct instance *i)
@@ -110,9 +111,8 @@ static inline uint16_t instance_n_checks(const struct instance *i)
 
 struct service {
     struct map_node node; /* by folded name */
-    char *name;           /* as first registered or configured */
-    char *folded;
-    struct map instances; /* all, also reserved and held ones */
+    const char *name;     /* as first registered or configured */
+    const char *folded;
     struct list ordered;  /* registered instances */
     uint32_t n_registered, n_served;
     uint32_t by_state[STATE_LOST + 1]; /* of the registered ones */

@@ -40,15 +40,14 @@ static void delete_failed(struct registry *r, struct op *op, uint64_t now_ms, st
 
 static void uninstall(struct registry *r, struct entry *e)
 {
-    session_tie(r, e, NULL);
+    entry_untie(r, e);
     tags_remove(r, service_of(e), e->pub.desc);
-    checks_free(e->pub.checks);
+    checks_clear(e->pub.checks);
     r->dead_desc = e->pub.desc;
     list_remove(&e->pub.link);
     e->pub.desc = NULL;
-    e->pub.checks = NULL;
     e->pub.is_draining = e->is_unsaved = false;
-    e->pub.deadline_ms = UINT64_MAX;
+    e->pub.deadline_ms = 0;
     e->retry_ms = 0;
     entry_set_state(r, e, STATE_NONE);
 }
@@ -66,7 +65,7 @@ void delete_apply(struct registry *r, struct op *op, const struct event *ev, uin
     enum instance_state old = e->pub.state;
     struct description *desc = e->pub.desc;
     uninstall(r, e);
-    e->hold_until_ms = op->hold_ms > 0 ? now_ms + op->hold_ms : 0;
+    e->pub.deadline_ms = op->hold_ms > 0 ? now_ms + op->hold_ms : 0;
     revision_grow(r, ev->u.committed.revision);
     struct effect *at = change_add(r, out, e, kind, old);
     at->u.change.old_desc = desc;

@@ -66,11 +66,8 @@ struct service_entry *service_find(const struct registry *r, const char *name)
 
 void service_free(struct service_entry *s)
 {
-    map_fini(&s->pub.instances);
     map_fini(&s->tags);
     description_unref(s->check_owner);
-    free(s->pub.name);
-    free(s->pub.folded);
     free(s);
 }
 
@@ -79,16 +76,14 @@ int service_make(struct registry *r, const char *name, struct service_entry **ou
     char folded[FOLDED_MAX];
     size_t len = fold_name(name, folded);
     must(len > 0);
-    struct service_entry *s = calloc(1, sizeof(*s));
+    bool is_same = strcmp(name, folded) == 0;
+    struct service_entry *s = calloc(1, sizeof(*s) + (is_same ? 1 : 2) * (len + 1));
     if (s == NULL)
         return ERR_NOMEM;
-    s->key = r->key;
-    s->pub.name = strdup(name);
-    s->pub.folded = strdup(folded);
-    if (s->pub.name == NULL || s->pub.folded == NULL || map_init(&s->pub.instances) != 0 || map_init(&s->tags) != 0) {
-        service_free(s);
-        return ERR_NOMEM;
-    }
+    char *other = is_same ? s->names : s->names + len + 1;
+    s->pub.name = memcpy(s->names, name, len + 1);
+    s->pub.folded = memcpy(other, folded, len + 1);
+    s->registry = r;
     list_init(&s->pub.ordered);
     s->pub.policy = r->defaults;
     s->check_owner = r->default_check != NULL ? description_ref(r->default_check) : NULL;
@@ -101,7 +96,7 @@ int service_make(struct registry *r, const char *name, struct service_entry **ou
 
 void service_discard_if_unused(struct registry *r, struct service_entry *s)
 {
-    if (s->pub.is_configured || s->pub.instances.len > 0)
+    if (s->pub.is_configured || s->n_entries > 0)
         return;
     map_remove(&r->services, &s->pub.node);
     list_remove(&s->link);
@@ -110,16 +105,39 @@ void service_discard_if_unused(struct registry *r, struct service_entry *s)
 
 /* ── entries ── */
 
+/* All instances are in one map, by service and id: a renewal then touches the instance and not, on its way to it, a map of
+ * the service. The hash of the service's name is the key for hashing its ids. */
+static uint64_t id_hash(uint64_t service_hash, const char *folded, size_t len)
+{
+    return hash_bytes(folded, len, service_hash);
+}
+
 struct entry *entry_find(const struct service_entry *s, const char *id)
 {
     char folded[FOLDED_MAX];
     size_t len = fold_name(id, folded);
     if (len == 0)
         return NULL;
-    uint64_t hash = hash_bytes(folded, len, s->key);
-    for (struct map_node *n = map_first(&s->pub.instances, hash); n != NULL; n = map_next(n)) {
+    uint64_t hash = id_hash(s->pub.node.hash, folded, len);
+    for (struct map_node *n = map_first(&s->registry->instances, hash); n != NULL; n = map_next(n)) {
         struct entry *e = entry_of(CONTAINER_OF(n, struct instance, node));
-        if (strcmp(e->folded, folded) == 0)
+        if (e->pub.service == &s->pub && strcmp(e->folded, folded) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+struct entry *entry_lookup(const struct registry *r, const char *service, const char *id)
+{
+    char folded_service[FOLDED_MAX], folded[FOLDED_MAX];
+    size_t service_len = fold_name(service, folded_service), len = fold_name(id, folded);
+    if (service_len == 0 || len == 0)
+        return NULL;
+    uint64_t hash = id_hash(name_hash(r, folded_service, service_len), folded, len);
+    for (struct map_node *n = map_first(&r->instances, hash); n != NULL; n = map_next(n)) {
+        struct entry *e = entry_of(CONTAINER_OF(n, struct instance, node));
+        __builtin_prefetch(e->pub.desc); /* the lease that a renewal needs, while the names are compared */
+        if (strcmp(e->folded, folded) == 0 && strcmp(e->pub.service->folded, folded_service) == 0)
             return e;
     }
     return NULL;
@@ -130,26 +148,27 @@ int entry_make(struct registry *r, struct service_entry *s, const char *id, stru
     char folded[FOLDED_MAX];
     size_t len = fold_name(id, folded);
     must(len > 0);
-    struct entry *e = calloc(1, sizeof(*e) + len + 1);
+    size_t size = offsetof(struct entry, folded) + len + 1;
+    struct entry *e = calloc(1, size > sizeof(*e) ? size : sizeof(*e));
     if (e == NULL)
         return ERR_NOMEM;
     memcpy(e->folded, folded, len + 1);
     e->pub.service = &s->pub;
     list_init(&e->pub.link);
-    list_init(&e->waiting);
-    list_init(&e->session_link);
     wheel_entry_init(&e->timer);
-    map_insert(&s->pub.instances, &e->pub.node, name_hash(r, folded, len));
+    map_insert(&r->instances, &e->pub.node, id_hash(s->pub.node.hash, folded, len));
+    s->n_entries++;
     *out = e;
     return 0;
 }
 
 void entry_discard(struct registry *r, struct entry *e)
 {
-    must(e->busy == NULL && e->n_waiting == 0 && !entry_is_registered(e));
+    must(e->busy == NULL && !entry_is_registered(e));
     struct service_entry *s = service_of(e);
     wheel_disarm(&r->wheel, &e->timer);
-    map_remove(&s->pub.instances, &e->pub.node);
+    map_remove(&r->instances, &e->pub.node);
+    s->n_entries--;
     list_push(&r->dead_entries, &e->pub.link);
     service_discard_if_unused(r, s);
 }
@@ -189,7 +208,8 @@ void entry_set_state(struct registry *r, struct entry *e, enum instance_state st
 
 static struct tag_ref *tag_find(const struct service_entry *s, const char *folded, uint64_t hash)
 {
-    for (struct map_node *n = map_first(&s->tags, hash); n != NULL; n = map_next(n)) {
+    struct map_node *n = s->tags.buckets != NULL ? map_first(&s->tags, hash) : NULL;
+    for (; n != NULL; n = map_next(n)) {
         struct tag_ref *t = CONTAINER_OF(n, struct tag_ref, node);
         if (strcmp(t->folded, folded) == 0)
             return t;
@@ -210,6 +230,8 @@ static int tag_add(const struct registry *r, struct service_entry *s, const char
     size_t len = fold_name(tag, folded);
     uint64_t hash = name_hash(r, folded, len);
     struct tag_ref *t = tag_find(s, folded, hash);
+    if (s->tags.buckets == NULL && map_init(&s->tags) != 0)
+        return ERR_NOMEM;
     if (t == NULL) {
         t = calloc(1, sizeof(*t) + len + 1);
         if (t == NULL)

@@ -3,8 +3,9 @@
  * The happy path: the first REGISTER with SESSION makes the session, each committed one ties its instance to it, the
  * end of the connection cuts the leases of all of them to the grace.
  *
- * What can go wrong: the connection ends while its registrations are on their way: they hold the closed session by
- * reference and are cut when they are applied. */
+ * What can go wrong: the connection ends while its registrations are on their way: their ties belong to a closed session
+ * by then, and they are cut when they are applied. The connection owns very many: they are cut in slices, by the steps
+ * of EVENT_TIME that follow; who renews before its turn comes has renewed after the end, and is not cut. */
 #include "registry/private.h"
 
 #include <stdlib.h>
@@ -25,61 +26,94 @@ static struct session *session_find(const struct registry *r, uint64_t id)
     return NULL;
 }
 
-int session_get(struct registry *r, uint64_t id, struct session **out)
+static struct session *session_make(struct registry *r, uint64_t id)
 {
-    struct session *s = session_find(r, id);
-    if (s == NULL) {
-        s = calloc(1, sizeof(*s));
-        if (s == NULL)
-            return ERR_NOMEM;
-        s->id = id;
-        list_init(&s->entries);
-        map_insert(&r->sessions, &s->node, session_hash(r, id));
+    struct session *s = calloc(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    s->id = id;
+    list_init(&s->link);
+    list_init(&s->ties);
+    map_insert(&r->sessions, &s->node, session_hash(r, id));
+    return s;
+}
+
+int tie_new(struct registry *r, uint64_t session, struct tie **out)
+{
+    struct tie *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return ERR_NOMEM;
+    list_init(&t->link);
+    t->session = session_find(r, session);
+    if (t->session == NULL)
+        t->session = session_make(r, session);
+    if (t->session == NULL) {
+        free(t);
+        return ERR_NOMEM;
     }
-    s->refs++;
-    *out = s;
+    t->session->n_ties++;
+    *out = t;
     return 0;
 }
 
-static void free_if_unused(struct registry *r, struct session *s)
+void tie_free(struct registry *r, struct tie *t)
 {
-    if (s->refs > 0 || s->n_entries > 0)
+    if (t == NULL)
+        return;
+    struct session *s = t->session;
+    list_remove(&t->link);
+    if (list_is_empty(&s->ties))
+        list_remove(&s->link); /* nobody is left to be cut, though ops may still have ties */
+    free(t);
+    must(s->n_ties > 0);
+    if (--s->n_ties > 0)
         return;
     if (!s->is_closed)
         map_remove(&r->sessions, &s->node);
     free(s);
 }
 
-void session_put(struct registry *r, struct session *s)
+void entry_untie(struct registry *r, struct entry *e)
 {
-    if (s == NULL)
-        return;
-    must(s->refs > 0);
-    s->refs--;
-    free_if_unused(r, s);
+    tie_free(r, e->tie);
+    e->tie = NULL;
 }
 
-static void untie(struct entry *e)
+void entry_tie(struct registry *r, struct entry *e, struct tie **t)
 {
-    list_remove(&e->session_link);
-    e->session->n_entries--;
-    e->session = NULL;
+    entry_untie(r, e);
+    if (*t == NULL || tie_is_closed(*t))
+        return;
+    e->tie = *t;
+    *t = NULL;
+    e->tie->entry = e;
+    list_push(&e->tie->session->ties, &e->tie->link);
 }
 
-void session_tie(struct registry *r, struct entry *e, struct session *s)
+/* ── the end of a connection ── */
+
+static void cut(struct registry *r, struct entry *e, uint64_t cut_ms, uint64_t now_ms, struct effects *out)
 {
-    struct session *old = e->session;
-    if (old == s)
+    uint64_t old = e->pub.deadline_ms;
+    entry_untie(r, e);
+    if (cut_ms >= old)
         return;
-    if (old != NULL) {
-        untie(e);
-        free_if_unused(r, old);
+    e->pub.deadline_ms = cut_ms;
+    lease_changed(out, e, old);
+    entry_arm(r, e, now_ms);
+}
+
+int sessions_cut(struct registry *r, uint32_t max, uint64_t now_ms, struct effects *out)
+{
+    uint32_t n = 0;
+    for (; n < max && !list_is_empty(&r->closing); n++) {
+        struct session *s = CONTAINER_OF(r->closing.next, struct session, link);
+        if (effects_reserve(out, 1, 0) != 0)
+            return n > 0 ? (int)n : ERR_NOMEM;
+        struct tie *t = CONTAINER_OF(s->ties.next, struct tie, link);
+        cut(r, t->entry, s->cut_ms, now_ms, out);
     }
-    if (s == NULL || s->is_closed)
-        return;
-    e->session = s;
-    s->n_entries++;
-    list_push(&s->entries, &e->session_link);
+    return (int)n;
 }
 
 int session_closed_event(struct registry *r, const struct event *ev, uint64_t now_ms, struct effects *out)
@@ -87,22 +121,15 @@ int session_closed_event(struct registry *r, const struct event *ev, uint64_t no
     struct session *s = session_find(r, ev->u.closed.session);
     if (s == NULL)
         return 0;
-    int rc = effects_reserve(out, s->n_entries, 0);
+    int rc = effects_reserve(out, 1, 0);
     if (rc != 0)
         return rc;
-    s->refs++; /* keep it while its entries leave */
-    while (!list_is_empty(&s->entries)) {
-        struct entry *e = CONTAINER_OF(s->entries.next, struct entry, session_link);
-        uint64_t old = e->pub.deadline_ms, cut = now_ms + r->options.session_grace_ms;
-        untie(e);
-        if (cut >= old)
-            continue;
-        e->pub.deadline_ms = cut;
-        lease_changed(out, e, old);
-        entry_arm(r, e, now_ms);
-    }
     map_remove(&r->sessions, &s->node);
     s->is_closed = true;
-    session_put(r, s);
+    s->cut_ms = now_ms + r->options.session_grace_ms;
+    if (!list_is_empty(&s->ties))
+        list_push(&r->closing, &s->link);
+    rc = sessions_cut(r, r->options.expiry_slice, now_ms, out);
+    must(rc >= 0); /* there is room for one, and the rest can wait */
     return 0;
 }

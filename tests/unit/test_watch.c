@@ -233,7 +233,7 @@ static void the_history_keeps_the_newest(void **state)
 {
     struct description_input in = {.address = "10.0.0.5", .port = "80"};
     struct instance i = {0};
-    struct service s = {.name = (char[]){"web"}};
+    struct service s = {.name = "web"};
     struct changes *c;
 
     assert_int_equal(description_new(&in, &w.options.limits, &i.desc, NULL), 0);
