@@ -8,6 +8,21 @@
 #include "app/server.h"
 #include "base/clock.h"
 
+/* The processor of each worker; empty: not pinned. */
+static void info_processors(const struct server *s, struct buf *out)
+{
+    struct buf list;
+    buf_init(&list, 0);
+    for (unsigned i = 0; s->workers != NULL && i < s->n_workers && s->workers[i] != NULL; i++) {
+        int cpu = worker_cpu(s->workers[i]);
+        if (cpu != WORKER_ANYWHERE) {
+            buf_printf(&list, "%s%d", i > 0 ? "," : "", cpu);
+        }
+    }
+    command_info_line(out, "worker_cpus", "%s", buf_cstr(&list));
+    buf_fini(&list);
+}
+
 static void info_server(void *arg, struct buf *out)
 {
     const struct server *s = arg;
@@ -16,6 +31,7 @@ static void info_server(void *arg, struct buf *out)
     command_info_line(out, "process_id", "%d", (int)getpid());
     command_info_line(out, "uptime_in_seconds", "%" PRIu64, (clock_mono_ms() - s->started_ms) / 1000);
     command_info_line(out, "workers", "%u", s->n_workers);
+    info_processors(s, out);
     command_info_line(out, "config_file", "%s", s->source.path != NULL ? s->source.path : "");
     command_info_line(out, "reloads", "%" PRIu64, s->reloads);
     command_info_line(out, "failed_reloads", "%" PRIu64, s->failed_reloads);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "io/privileges.h"
 #include "io/script_table.h"
+#include "io/worker.h"
 
 static int check_scripts(const struct config *c, struct err *e)
 {
@@ -20,6 +21,17 @@ static int check_scripts(const struct config *c, struct err *e)
         script_table_free(t);
     }
     return rc;
+}
+
+static int check_processors(const struct config *c, struct err *e)
+{
+    for (size_t i = 0; i < c->server.n_cpus; i++) {
+        if (!worker_may_use(c->server.cpus[i])) {
+            return err_set(e, ERR_BADARG, "server.cpu_affinity: there is no processor %u, or this process may not use it",
+                           c->server.cpus[i]);
+        }
+    }
+    return 0;
 }
 
 int inputs_load(const struct config_source *src, struct inputs **out, struct buf *warnings, struct err *e)
@@ -40,6 +52,9 @@ int inputs_load(const struct config_source *src, struct inputs **out, struct buf
     }
     if (rc == 0) {
         rc = check_scripts(in->config, e);
+    }
+    if (rc == 0) {
+        rc = check_processors(in->config, e);
     }
     if (rc != 0) {
         inputs_free(in);

@@ -162,7 +162,8 @@ static void on_reload_signal(struct ev_loop *loop, struct ev_signal *w, int even
 static void size_up(struct server *s)
 {
     const struct config *c = s->inputs->config;
-    s->n_workers = c->server.workers > 0 ? c->server.workers : usable_cores();
+    unsigned places = c->server.n_cpus > 0 ? (unsigned)c->server.n_cpus : usable_cores();
+    s->n_workers = c->server.workers > 0 ? c->server.workers : places;
     uint64_t wanted = FILES_BESIDE + c->registry.clients + (uint64_t)s->n_workers * c->dns.tcp_clients +
                       PROBE_FILES * (uint64_t)c->health.max_probes;
     uint64_t have = privileges_raise_files(wanted + KEPT_PROBES_MAX);
@@ -281,7 +282,8 @@ static int start_workers(struct server *s, struct err *e)
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < s->n_workers; i++) {
-        int rc = worker_new(answers_reader(s->answers, i), &o, key, &s->workers[i]);
+        int cpu = c->server.n_cpus > 0 ? c->server.cpus[i % c->server.n_cpus] : WORKER_ANYWHERE;
+        int rc = worker_new(answers_reader(s->answers, i), &o, key, cpu, &s->workers[i]);
         for (size_t k = 0; rc == 0 && k < s->sockets.n_dns; k++) {
             struct listen_pair pair = sockets_take(&s->sockets, k, i);
             rc = worker_listen(s->workers[i], &pair, listen_is_wildcard(&s->sockets.dns[k]));

@@ -14,6 +14,7 @@
 #include "registry/check_spec.h"
 #include "registry/registry.h"
 
+#define CONFIG_CPUS_MAX 1024 /* the kernel's cpu_set_t */
 #define CONFIG_LIST_MAX 32
 #define CONFIG_DOMAIN_MAX 120    /* bytes of a domain in wire form: room for ID.NAME before it */
 #define CONFIG_LINE_MAX 4096     /* bytes of one line; a longer one is refused */
@@ -51,7 +52,9 @@ struct config_script { /* [script NAME]: the only commands a check can run */
 
 struct config {
     struct {
-        unsigned workers; /* 0: as many as cores */
+        unsigned workers; /* 0: as many as cpus, or as cores if there are none */
+        uint16_t cpus[CONFIG_CPUS_MAX]; /* cpu_affinity, in its order, none twice */
+        size_t n_cpus;                  /* 0: workers are not pinned */
         char *user, *state_dir, *log, *id;
         enum log_level log_level;
     } server;

@@ -308,6 +308,57 @@ static bool addresses_is_equal(const struct option *row, const void *a, const vo
            memcmp(x->dns.ns_v6, y->dns.ns_v6, x->dns.n_ns_v6 * sizeof(x->dns.ns_v6[0])) == 0;
 }
 
+/* ── processors ── */
+
+static int cpu_parse(const char *text, size_t len, unsigned *out)
+{
+    *out = 0;
+    if (len == 0 || len > 4 || strspn(text, "0123456789") < len)
+        return ERR_BADARG;
+    for (size_t i = 0; i < len; i++)
+        *out = *out * 10 + (unsigned)(text[i] - '0');
+    return *out < CONFIG_CPUS_MAX ? 0 : ERR_BADARG;
+}
+
+static int cpu_add(struct config *c, unsigned cpu, struct err *e)
+{
+    for (size_t k = 0; k < c->server.n_cpus; k++)
+        if (c->server.cpus[k] == cpu)
+            return err_set(e, ERR_BADARG, "processor %u is named twice", cpu);
+    c->server.cpus[c->server.n_cpus++] = (uint16_t)cpu;
+    return 0;
+}
+
+static int cpus_each(const struct option *row, const char *element, size_t i, void *base, struct err *e)
+{
+    size_t low_len = strcspn(element, "-");
+    const char *high_text = element[low_len] == '-' ? element + low_len + 1 : element;
+    unsigned low, high;
+    if (cpu_parse(element, low_len, &low) != 0 || cpu_parse(high_text, strlen(high_text), &high) != 0 || low > high)
+        return err_set(e, ERR_BADARG, "\"%.40s\" should be no, a processor or a range of them, as 0,2-5, up to %d", element,
+                       CONFIG_CPUS_MAX - 1);
+    for (unsigned cpu = low; cpu <= high; cpu++) {
+        int rc = cpu_add(base, cpu, e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int cpus_set(const struct option *row, const char *value, void *base, struct err *e)
+{
+    size_t n;
+    ((struct config *)base)->server.n_cpus = 0;
+    return list_parse(row, strcmp(value, "no") == 0 ? "" : value, base, cpus_each, &n, e);
+}
+
+static bool cpus_is_equal(const struct option *row, const void *a, const void *b)
+{
+    const struct config *x = a, *y = b;
+    return x->server.n_cpus == y->server.n_cpus &&
+           memcmp(x->server.cpus, y->server.cpus, x->server.n_cpus * sizeof(x->server.cpus[0])) == 0;
+}
+
 /* ── a check ── */
 
 static int check_set(const struct option *row, const char *value, void *base, struct err *e)
@@ -326,6 +377,7 @@ static bool check_is_equal(const struct option *row, const void *a, const void *
     return strcmp(x->text, y->text) == 0;
 }
 
+const struct option_type option_cpus = {"processors", cpus_set, cpus_is_equal, NULL};
 const struct option_type option_listen = {"addresses", listen_set, listen_is_equal, NULL};
 const struct option_type option_networks = {"networks", networks_set, networks_is_equal, NULL};
 const struct option_type option_domains = {"domains", domains_set, domains_is_equal, NULL};

@@ -67,7 +67,7 @@ extern const struct option_type option_count, option_count16, option_duration, o
 char *option_bounds(const struct option *row, char out[OPTION_BOUNDS_MAX]);
 
 /* lists.c */
-extern const struct option_type option_listen, option_networks, option_domains, option_files, option_addresses,
+extern const struct option_type option_cpus, option_listen, option_networks, option_domains, option_files, option_addresses,
     option_check;
 
 static inline void *option_field(const struct option *row, void *base)

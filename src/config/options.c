@@ -56,7 +56,12 @@ const struct section section_table[] = {
 const struct option option_table[] = {
     /* ── [server] ── */
     {"server", "workers", &option_count, AT(server.workers), .value = "0", .dev_value = "1", .max = 256, .is_fixed = true,
-     .help = "Threads that answer DNS. 0 is one for each processor that the process may use."},
+     .help = "Threads that answer DNS. 0 is one for each processor that the process may use, or that "
+             "cpu_affinity names."},
+    {"server", "cpu_affinity", &option_cpus, .value = "no", .sample = "2-5", .is_fixed = true,
+     .help = "Processors to pin the workers to, one after the other: numbers and ranges, as 0,2-5. With workers = 0 there is one "
+             "worker for each. A pinned worker is preferred for the datagrams that arrive on its processor, so spread the "
+             "network card's queues over the same ones. All other threads stay free. no: the kernel places everything."},
     {"server", "user", &option_text, AT(server.user), .value = "", .max = 31, .sample = "rollcall", .is_fixed = true,
      .help = "The user to become once the sockets are open. Without it the server stays who started it."},
     {"server", "state_dir", &option_path, AT(server.state_dir), .value = "/var/lib/rollcall", .max = PATH_BYTES,

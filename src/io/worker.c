@@ -11,9 +11,11 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "io/udp.h"
@@ -23,6 +25,7 @@ struct worker {
     struct ev_async message;
     pthread_t thread;
     bool is_running; /* the thread is there to be joined */
+    int cpu;         /* pinned to it; WORKER_ANYWHERE: not */
     struct answer_reader *reader;
     struct worker_options o; /* the thread's own */
     struct udp *udp[CONFIG_LIST_MAX];
@@ -73,7 +76,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key, struct worker **out)
+bool worker_may_use(unsigned cpu)
+{
+    cpu_set_t set;
+    return cpu < CPU_SETSIZE && sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_ISSET(cpu, &set);
+}
+
+int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key, int cpu, struct worker **out)
 {
     struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
     if (w == NULL) {
@@ -81,6 +90,7 @@ int worker_new(struct answer_reader *reader, const struct worker_options *o, uin
     }
     memset(w, 0, sizeof(*w));
     w->reader = reader;
+    w->cpu = cpu;
     w->o = *o;
     pthread_mutex_init(&w->mutex, NULL);
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
@@ -105,6 +115,11 @@ int worker_new(struct answer_reader *reader, const struct worker_options *o, uin
 
 int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wildcard)
 {
+    /* Among the sockets of all workers the kernel prefers this one for what arrives on its processor: the datagram
+     * stays where it is. Kernels that do not know this spread by the sender's address, as without. */
+    if (w->cpu != WORKER_ANYWHERE) {
+        (void)setsockopt(pair->udp, SOL_SOCKET, SO_INCOMING_CPU, &w->cpu, sizeof(w->cpu));
+    }
     struct udp_options o = {
         .fd = pair->udp,
         .is_wildcard = is_wildcard,
@@ -126,14 +141,32 @@ int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wild
     return rc;
 }
 
+/* It begins where it is to stay: nothing of it is ever in another processor's caches. */
+static int place(const struct worker *w, pthread_attr_t *attributes)
+{
+    cpu_set_t set;
+    if (w->cpu == WORKER_ANYWHERE) {
+        return 0;
+    }
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)w->cpu, &set);
+    return pthread_attr_setaffinity_np(attributes, sizeof(set), &set);
+}
+
 int worker_start(struct worker *w, struct err *e)
 {
     /* Signals are the control thread's. */
     sigset_t all, before;
+    pthread_attr_t attributes;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = pthread_attr_init(&attributes);
+    if (rc == 0) {
+        rc = place(w, &attributes);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        rc = rc == 0 ? pthread_create(&w->thread, &attributes, run, w) : rc;
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+    }
     if (rc != 0) {
         return err_set(e, ERR_IO, "cannot start a worker thread: %s", strerror(rc));
     }
@@ -177,4 +210,9 @@ void worker_free(struct worker *w)
 const struct io_counters *worker_counters(const struct worker *w)
 {
     return &w->counters;
+}
+
+int worker_cpu(const struct worker *w)
+{
+    return w->cpu;
 }

@@ -17,9 +17,13 @@ struct worker_options { /* can be changed while it runs */
     struct tcp_options tcp;
 };
 
+#define WORKER_ANYWHERE (-1)
+
+/* Whether the process may use this processor; control thread. */
+bool worker_may_use(unsigned cpu);
 /* Control thread. The worker does not run yet, but its sockets wait in its loop. `reader` is borrowed until
- * worker_free. ERR_NOMEM, ERR_IO. */
-int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key,
+ * worker_free. `cpu`: the processor to pin it to, or WORKER_ANYWHERE. ERR_NOMEM, ERR_IO. */
+int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key, int cpu,
                struct worker **out) MUST_CHECK;
 /* Before worker_start. The worker owns both sockets, also when this fails. */
 int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wildcard) MUST_CHECK;
@@ -28,6 +32,7 @@ int worker_start(struct worker *w, struct err *e) MUST_CHECK;
 void worker_configure(struct worker *w, const struct worker_options *o);
 /* Ends the thread, if it runs, and frees all. The caller must be offline for RCU, or not registered. */
 void worker_free(struct worker *w);
+int worker_cpu(const struct worker *w); /* WORKER_ANYWHERE: not pinned */
 /* Any thread, until worker_free. */
 const struct io_counters *worker_counters(const struct worker *w);
 

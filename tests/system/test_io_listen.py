@@ -32,6 +32,46 @@ def test_both_families_both_transports_two_workers(server):
         ask_all(address, "web.service.local")
 
 
+def threads(pid):
+    """The processors that each thread may run on, by thread."""
+    return {int(task): os.sched_getaffinity(int(task)) for task in os.listdir(f"/proc/{pid}/task")}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="pinning needs two processors")
+def test_workers_are_pinned_and_others_are_not(server):
+    usable = sorted(os.sched_getaffinity(0))
+    for chosen in (usable[-1:], usable[1::-1]):
+        s = server(options={"server.workers": 0, "server.cpu_affinity": ",".join(map(str, chosen))})
+        places = list(threads(s.pid).values())
+        assert sorted(min(p) for p in places if len(p) == 1) == sorted(chosen)
+        assert os.sched_getaffinity(s.pid) == set(usable)
+        info = s.call("INFO", "server")
+        assert (info["workers"], str(info["worker_cpus"])) == (len(chosen), ",".join(map(str, chosen)))
+        s.call("REGISTER", "web", "10.0.0.1", 80)
+        ask_all(s.ready["dns"][0], "web.service.local")
+
+
+def test_more_workers_than_processors_share_them(server):
+    cpu = min(os.sched_getaffinity(0))
+    s = server(options={"server.workers": 3, "server.cpu_affinity": cpu})
+    assert s.call("INFO", "server")["worker_cpus"] == f"{cpu},{cpu},{cpu}"
+    assert sum(places == {cpu} for places in threads(s.pid).values()) >= 3
+
+
+def test_without_the_option_nobody_is_pinned(server):
+    s = server(options={"server.workers": 2})
+    assert all(places == os.sched_getaffinity(0) for places in threads(s.pid).values())
+    assert s.call("INFO", "server")["worker_cpus"] == ""
+
+
+def test_a_processor_that_is_not_there(server):
+    missing = max(os.sched_getaffinity(0)) + 1
+    for args in (["-t"], []):
+        result = run_rollcalld("--dev", "--dns", "127.0.0.1:0", "-o", f"server.cpu_affinity={missing}", *args)
+        assert result.returncode != 0
+        assert f"there is no processor {missing}" in result.stderr + result.stdout
+
+
 def test_thirty_addresses(server):
     addresses = [f"127.0.0.{i}:0" for i in range(1, 31)]
     s = server(dns=",".join(addresses), options={"server.workers": 2})

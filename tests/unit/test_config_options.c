@@ -21,6 +21,7 @@ static const struct expected {
     bool is_fixed;
 } expected[] = {
     {"server", "workers", "0", "1", "0", "256", "-1", "257", "2", FIXED},
+    {"server", "cpu_affinity", "no", NULL, "0", "1023", "-1", "1024", "0,2-5", FIXED},
     {"server", "user", "", NULL, "a", NULL, NULL, "a234567890123456789012345678901x", "nobody", FIXED},
     {"server", "state_dir", "/var/lib/rollcall", NULL, "/", NULL, NULL, "state", "/s", FIXED},
     {"server", "log", "stderr", NULL, "stderr", "SYSLOG", "", "file", "syslog", FIXED},
@@ -227,6 +228,22 @@ static void the_defaults_of_an_empty_file(void **state)
     config_free(c);
 }
 
+static void processors_are_numbers_and_ranges_in_their_order(void **state)
+{
+    static const uint16_t cpus[] = {7, 2, 3, 4, 0};
+    static const char *const wrong[] = {"3-2", "1,1", "0-3,2", "1-", "-", "a", "0-1024", "1,", "00001", "yes"};
+    struct config *c = config_good("[server]\ncpu_affinity = 7, 2-4,0\n");
+    assert_int_equal(c->server.n_cpus, 5);
+    assert_memory_equal(c->server.cpus, cpus, sizeof(cpus));
+    config_free(c);
+    c = config_good("[server]\ncpu_affinity = 0-1023\n");
+    assert_int_equal(c->server.n_cpus, 1024);
+    config_free(c);
+    const struct expected x = {.section = "server", .key = "cpu_affinity"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_accepted(&x, wrong[i], false);
+}
+
 static void dev_is_loopback_and_verbose_and_can_be_overridden(void **state)
 {
     struct config *c = config_good_dev("[server]\nlog_level = warn\n");
@@ -251,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_reload_names_what_it_cannot_change),
         cmocka_unit_test(a_reload_of_the_same_changes_nothing_and_several_are_listed),
         cmocka_unit_test(the_defaults_of_an_empty_file),
+        cmocka_unit_test(processors_are_numbers_and_ranges_in_their_order),
         cmocka_unit_test(dev_is_loopback_and_verbose_and_can_be_overridden),
     };
     return cmocka_run_group_tests_name("config options", tests, NULL, NULL);
