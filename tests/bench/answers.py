@@ -141,7 +141,7 @@ class Bench:
         for share, part in PACED.items():
             self.progress.step(f"{self.where}: paced at {share} %, {name}", self.args.seconds + 0.02)
             counts = self.measure(server, partial(
-                self.generators["a1"].do, "pace", server.port, self.args.seconds, self.rates[share], int(name != "echo"), 0))
+                self.generators["a1"].do, "pace", server.port, self.args.seconds, self.rates[share], int(name != "echo")))
             self.results.setdefault((f"paced {share}", name), []).append(counts)
 
     def set_rates(self):

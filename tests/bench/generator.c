@@ -5,14 +5,14 @@
  *
  *     warm PORT                        asks each name until it is answered as expected; names may be built on demand
  *     saturate PORT SECONDS WINDOW CHECK   keeps WINDOW questions on their way: how many answers can there be?
- *     pace PORT SECONDS RATE CHECK IDLE    asks RATE times a second, on schedule: how long does an answer take?
+ *     pace PORT SECONDS RATE CHECK     asks RATE times a second, on schedule: how long does an answer take?
  *
  * Names are drawn at random, each as likely, from a generator with a fixed seed. CHECK 1: each answer must be one,
  * without an error, and have as many records as expected; 0 (an echo): only its id counts. Questions leave from SOCKETS
  * ports.
  *
  * The generator never sleeps for an answer: a server that has to wake its client pays for that, and more when it is
- * fast (then the client waits more often). Only `pace` with IDLE 1 sleeps, for runs on a core that others need too.
+ * fast (then the client waits more often).
  *
  * Times are counted from the moment at which a question was due, not from when it was sent: a generator that was held
  * up by a slow server would otherwise leave out just the questions that would have waited longest. */
@@ -22,11 +22,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -280,21 +278,7 @@ static void saturate(uint16_t port, double seconds, unsigned window)
     print_counts((double)(now - start) / 1e9, answers);
 }
 
-static void sleep_until(uint64_t due_ns)
-{
-    struct pollfd fds[SOCKETS];
-    uint64_t now = now_ns(), wait = due_ns > now ? due_ns - now : 0;
-    struct timespec t = {.tv_sec = (time_t)(wait / SECOND_NS), .tv_nsec = (long)(wait % SECOND_NS)};
-    for (int i = 0; i < SOCKETS; i++) {
-        fds[i] = (struct pollfd){.fd = lanes[i].fd, .events = POLLIN};
-    }
-    if (wait > 0 && ppoll(fds, SOCKETS, &t, NULL) < 0 && errno != EINTR) {
-        perror("generator: ppoll");
-        exit(EXIT_FAILURE);
-    }
-}
-
-static void pace(uint16_t port, double seconds, double rate, bool idle)
+static void pace(uint16_t port, double seconds, double rate)
 {
     uint64_t n = 0, total = (uint64_t)(seconds * rate);
     lanes_open(port, SLOTS_MAX);
@@ -306,9 +290,6 @@ static void pace(uint16_t port, double seconds, double rate, bool idle)
         }
         for (int i = 0; i < SOCKETS; i++) {
             hear(&lanes[i]);
-        }
-        if (idle) {
-            sleep_until(due);
         }
     }
     double took = (double)(now_ns() - start) / 1e9;
@@ -372,16 +353,16 @@ static void warm_up(uint16_t port)
 
 static void obey(const char *line)
 {
-    unsigned port, window, check_it = 1, idle = 0;
+    unsigned port, window, check_it = 1;
     double seconds, rate;
     if (sscanf(line, "warm %u", &port) == 1) {
         warm_up((uint16_t)port);
     } else if (sscanf(line, "saturate %u %lf %u %u", &port, &seconds, &window, &check_it) == 4) {
         check = check_it != 0;
         saturate((uint16_t)port, seconds, window);
-    } else if (sscanf(line, "pace %u %lf %lf %u %u", &port, &seconds, &rate, &check_it, &idle) == 5) {
+    } else if (sscanf(line, "pace %u %lf %lf %u", &port, &seconds, &rate, &check_it) == 4) {
         check = check_it != 0;
-        pace((uint16_t)port, seconds, rate, idle != 0);
+        pace((uint16_t)port, seconds, rate);
     } else {
         fprintf(stderr, "generator: what is %s", line);
         exit(2);
@@ -403,7 +384,6 @@ int main(int argc, char **argv)
         out_msgs[i].msg_hdr = (struct msghdr){.msg_iov = &out_iov[i], .msg_iovlen = 1};
         in_msgs[i].msg_hdr = (struct msghdr){.msg_iov = &in_iov[i], .msg_iovlen = 1};
     }
-    prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
     while (fgets(line, sizeof(line), stdin) != NULL) {
         obey(line);
     }

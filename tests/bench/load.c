@@ -6,7 +6,7 @@
  * + COUNT - 1, in circles. RATE requests a second, on schedule; 0: as fast as the server takes them. Ends after
  * SECONDS, or after one circle if that is 0. WORDs are appended to each REGISTER. Prints a line of JSON.
  *
- * Instance i is of service svc-<i / 10> (with six digits; "big" for WHAT big and flap), with the address 10.x.y.z made
+ * Instance i is of service svc-<i / 10> (with six digits; "big" for big, flap and pass), with the address 10.x.y.z made
  * of the 21 lower bits of i, seven in each of x, y, z, plus 100: so that all names of a kind have one length. Its id is
  * the server's default, 10-x-y-z-8080. tests/bench/names.py knows this, too. */
 #include "config.h" /* _GNU_SOURCE */
@@ -125,6 +125,11 @@ static int write_flap(const struct load *l, char *to, uint64_t k)
                     k % 2 == 0 ? "CRITICAL" : "PASSING");
 }
 
+static int write_pass(const struct load *l, char *to, uint64_t k)
+{
+    return write_flap(l, to, 2 * k + 1);
+}
+
 /* 127.1.y.z, an address of its own for each, at the port that is the first of the words. */
 static int write_target(const struct load *l, char *to, uint64_t k)
 {
@@ -137,8 +142,9 @@ static const struct {
     const char *name;
     int (*write)(const struct load *l, char *to, uint64_t k);
 } kinds[] = {
-    {"register", write_register}, {"renew", write_renew}, {"replace", write_replace}, {"churn", write_churn},
-    {"mix", write_mix},           {"big", write_big},     {"flap", write_flap},       {"target", write_target},
+    {"register", write_register}, {"renew", write_renew}, {"replace", write_replace},
+    {"churn", write_churn},       {"mix", write_mix},     {"big", write_big},
+    {"flap", write_flap},         {"pass", write_pass},   {"target", write_target},
 };
 
 /* ── replies: counted, not read ── */

@@ -40,6 +40,11 @@ def cpu_seconds(pid):
     return sum(cpu_by_thread(pid).values())
 
 
+def busiest_thread(pid):
+    """Beside the first."""
+    return max(((t, tid) for tid, t in cpu_by_thread(pid).items() if tid != pid))[1]
+
+
 def worker_seconds(before, after, pid):
     """CPU time between two cpu_by_thread() of the busiest thread beside the first, which is rollcalld's control thread. The
     server has one worker here; its other helpers free memory and are not busy."""
