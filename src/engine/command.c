@@ -13,6 +13,7 @@
 
 #include "base/nearest.h"
 #include "engine/command_private.h"
+#include "engine/listing.h"
 #include "engine/watch.h"
 
 #define WORD_SHOWN 40 /* bytes of a wrong word that an error repeats */
@@ -185,5 +186,7 @@ void command_client_init(struct command_client *c, uint64_t id)
 void command_client_fini(struct command_client *c)
 {
     watch_free(c->watch);
+    listing_free(c->listing);
     c->watch = NULL;
+    c->listing = NULL;
 }

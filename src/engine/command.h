@@ -21,6 +21,7 @@
 
 #define CLIENT_NAME_MAX 64 /* bytes of a connection's name, NUL included */
 
+struct listing;
 struct watch;
 
 /* One section of INFO; `write` appends its lines by command_info_line. */
@@ -35,7 +36,7 @@ void command_info_line(struct buf *out, const char *name, const char *fmt, ...) 
 
 /* What all connections share; everything is borrowed. */
 struct command_server {
-    const struct registry *registry;
+    struct registry *registry;
     struct publisher *publisher;
     const struct changes *changes;
     const struct registry_options *options; /* bounds of leases, sizes of descriptions */
@@ -53,6 +54,7 @@ struct command_client {
     bool has_session;    /* an instance was registered with SESSION: the end of the connection is an event */
     uint32_t auth_failures;
     struct watch *watch; /* owned; NULL: neither WATCH nor SUBSCRIBE */
+    struct listing *listing; /* owned; the rest of a LIST, to be written before anything else. NULL: none */
     char name[CLIENT_NAME_MAX];
 };
 

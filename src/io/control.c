@@ -128,6 +128,7 @@ static void leave_seat(struct conn *conn)
     c->free_seat = conn->seat;
     c->n_conns--;
     c->n_watching -= !list_is_empty(&conn->watching);
+    c->n_streaming -= conn->is_streaming;
     conn_free(conn);
 }
 

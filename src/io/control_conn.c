@@ -21,10 +21,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "engine/listing.h"
 #include "engine/watch.h"
 #include "io/control_private.h"
 
-#define FRAMES_PER_TURN (1024 * 1024) /* bytes of frames for all watchers, so that others wait milliseconds only */
+#define FRAMES_PER_TURN (1024 * 1024) /* bytes of frames and lists for all connections, so that others wait milliseconds only */
 #define FRAMES_MIN 1024     /* but for each at least, and one call of the pump counts for as much */
 #define LOOK_EVERY 32       /* requests between looks at the clock, but after each that may be long */
 #define ERROR_ROOM 1024     /* for the error that says that a reply did not fit */
@@ -104,6 +105,8 @@ static void doom(struct conn *c)
     buf_reset(&c->out);
     c->sent = 0;
     reply_fifo_fini(&c->owed);
+    listing_free(c->client.listing);
+    c->client.listing = NULL;
     c->is_ending = c->is_eof = true;
     c->has_frames = false;
     conn_touch(c);
@@ -196,7 +199,15 @@ static void follow_watch(struct conn *c)
         list_remove(&c->watching);
         control->n_watching--;
     }
-    c->has_frames = c->client.watch != NULL;
+}
+
+/* What the connection has to write beside replies. Called when either may have come or gone. */
+static void follow_streams(struct conn *c)
+{
+    bool is_streaming = c->client.watch != NULL || c->client.listing != NULL;
+
+    c->control->n_streaming += (uint32_t)is_streaming - (uint32_t)c->is_streaming;
+    c->is_streaming = c->has_frames = is_streaming;
 }
 
 static void run_request(struct conn *c, const struct command *cmd, const struct resp_request *rq)
@@ -223,6 +234,8 @@ static void run_request(struct conn *c, const struct command *cmd, const struct 
     log_auth_failure(c);
     if (c->client.watch != watch)
         follow_watch(c);
+    if (c->client.watch != watch || c->client.listing != NULL)
+        follow_streams(c);
 }
 
 /* The client has asked for as much as it may without reading. */
@@ -230,7 +243,7 @@ static bool must_wait(const struct conn *c)
 {
     uint32_t n = reply_fifo_len(&c->owed);
 
-    return n >= REPLY_FIFO_MAX || unsent(c) + c->owed.kept > CONTROL_OUTPUT_SOFT ||
+    return n >= REPLY_FIFO_MAX || c->client.listing != NULL || unsent(c) + c->owed.kept > CONTROL_OUTPUT_SOFT ||
            (size_t)n * WRITE_REPLY_MAX > c->control->limits.output_max;
 }
 
@@ -364,6 +377,19 @@ static bool send_output(struct conn *c)
     return true;
 }
 
+/* At most `budget` bytes. False: there is no room for an item. */
+static bool write_list(struct conn *c, size_t budget)
+{
+    struct resp_writer w = writer(c, &c->out);
+
+    if (!listing_pump(c->client.listing, &c->control->server, &w, budget))
+        return true;
+    listing_free(c->client.listing);
+    c->client.listing = NULL;
+    follow_streams(c);
+    return !c->out.failed;
+}
+
 /* At most `budget` bytes. False: the watcher is too slow. */
 static bool write_frames(struct conn *c, size_t budget)
 {
@@ -380,10 +406,10 @@ static bool write_frames(struct conn *c, size_t budget)
     return false;
 }
 
-/* A watcher's share of a turn. */
+/* The share of a turn that a watcher has, or a reader of a long list. */
 static size_t frames_share(const struct control *control)
 {
-    size_t share = FRAMES_PER_TURN / (control->n_watching > 0 ? control->n_watching : 1);
+    size_t share = FRAMES_PER_TURN / (control->n_streaming > 0 ? control->n_streaming : 1);
     return share > FRAMES_MIN ? share : FRAMES_MIN;
 }
 
@@ -395,7 +421,8 @@ static bool write_output(struct conn *c)
     for (;;) {
         if (c->has_frames && unsent(c) < CONTROL_OUTPUT_SOFT) {
             size_t before = c->out.len, room = CONTROL_OUTPUT_SOFT - unsent(c), used;
-            if (!write_frames(c, room < share ? room : share))
+            size_t budget = room < share ? room : share;
+            if (!(c->client.listing != NULL ? write_list(c, budget) : write_frames(c, budget)))
                 return false;
             used = c->out.len - before > FRAMES_MIN ? c->out.len - before : FRAMES_MIN;
             share = share > used ? share - used : 0;
@@ -451,7 +478,7 @@ void conn_flush(struct conn *c)
         list_push(&c->control->resuming, &c->resuming);
         control_again(c->control);
     }
-    if (unsent(c) == 0 && reply_fifo_is_empty(&c->owed) && (c->is_ending || (c->is_eof && !c->is_waiting))) {
+    if (unsent(c) == 0 && reply_fifo_is_empty(&c->owed) && c->client.listing == NULL && (c->is_ending || (c->is_eof && !c->is_waiting))) {
         end(c);
         return;
     }

@@ -37,7 +37,8 @@ struct conn {
     bool waits_for_replies;  /* all of those owed, because the next request reads */
     bool is_eof;             /* the peer has sent all it will */
     bool is_ending;          /* no more requests; closes when everything is sent */
-    bool has_frames;         /* the watch has something to write */
+    bool has_frames;         /* the list, or the watch, has something to write */
+    bool is_streaming;       /* it has either */
 };
 
 struct seat {
@@ -58,7 +59,7 @@ struct control {
     struct control_limits limits;
     struct control_counts counts;
     struct seat *seats; /* owned, `n_seats` */
-    uint32_t n_seats, free_seat, n_conns, n_watching;
+    uint32_t n_seats, free_seat, n_conns, n_watching, n_streaming;
     uint64_t last_client; /* number of the newest connection */
     struct list touched, resuming, watching, lingering;
     struct list listeners;

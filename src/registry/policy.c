@@ -245,6 +245,8 @@ static void carry_out(struct registry *r, struct policy_plan *p, uint64_t now_ms
     s->pub.is_configured = p->is_configured;
     bool does_exist = service_exists(&s->pub);
     r->counts.services += (uint64_t)does_exist - (uint64_t)did_exist;
+    if (does_exist && !did_exist)
+        service_begins(r, s);
     if (did_exist || does_exist)
         policy_changed(r, s, did_exist && !does_exist, out);
     service_discard_if_unused(r, s);

@@ -104,6 +104,7 @@ struct registry {
     struct map services, instances, ops, sessions, reserved;
     struct list order;   /* of services */
     struct list closing; /* sessions */
+    struct list cursors; /* of all walks */
     struct wheel wheel;
     struct registry_counts counts;
     struct list dead_entries, dead_services; /* effects may point to them until the next step */
@@ -164,6 +165,11 @@ int tags_add(struct registry *r, struct service_entry *s, const struct descripti
 void tags_remove(struct registry *r, struct service_entry *s, const struct description *d);
 bool tags_has(const struct registry *r, const struct service_entry *s, const char *name);
 uint64_t name_hash(const struct registry *r, const char *folded, size_t len);
+void service_begins(struct registry *r, struct service_entry *s); /* to exist: it becomes the last one */
+
+/* cursor.c: before a node of registry->order or service->ordered leaves it; before a service is discarded */
+void cursors_leave(struct registry *r, struct list *node);
+void cursors_end(struct registry *r, const struct service *s);
 
 /* op.c: the life of a write. */
 int op_new(enum op_cause cause, struct entry *e, uint64_t request, struct op **out) MUST_CHECK;

@@ -40,6 +40,7 @@ int registry_new(const struct registry_options *o, const struct service_policy *
     r->key = key;
     list_init(&r->order);
     list_init(&r->closing);
+    list_init(&r->cursors);
     list_init(&r->dead_entries);
     list_init(&r->dead_services);
     wheel_init(&r->wheel, now_ms);

@@ -249,8 +249,22 @@ int registry_reserve(struct registry *r, const char *const *names, size_t n, uin
 /* Reading. Names in any case and with '_' or '-'. */
 struct service *registry_service(const struct registry *r, const char *name);
 struct instance *registry_instance(const struct service *s, const char *id); /* registered ones only */
-/* Services in order of creation: NULL starts, NULL ends. */
+/* Services in the order in which they began to exist: NULL starts, NULL ends. */
 struct service *registry_each(const struct registry *r, const struct service *after);
+
+/* A walk that may pause while anything changes: each that was there at its beginning and was not removed meanwhile is given
+ * once, before those that came later. The cursor is the caller's, must not move, and ends by registry_walk_end, before the
+ * registry. */
+struct registry_cursor {
+    struct registry *registry;
+    struct service *service; /* whose instances; NULL: services */
+    struct list *at;         /* of the last one given, or the list's head; NULL: the service is gone */
+    struct list link;
+};
+void registry_walk(struct registry *r, struct service *s, struct registry_cursor *c); /* `s` NULL: over services */
+struct service *registry_walk_service(struct registry_cursor *c);   /* NULL: no more now */
+struct instance *registry_walk_instance(struct registry_cursor *c); /* likewise */
+void registry_walk_end(struct registry_cursor *c);
 
 struct registry_counts {
     uint64_t services, instances, served;

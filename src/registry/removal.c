@@ -44,6 +44,7 @@ static void uninstall(struct registry *r, struct entry *e)
     tags_remove(r, service_of(e), e->pub.desc);
     checks_clear(e->pub.checks);
     r->dead_desc = e->pub.desc;
+    cursors_leave(r, &e->pub.link);
     list_remove(&e->pub.link);
     e->pub.desc = NULL;
     e->pub.is_draining = e->is_unsaved = false;

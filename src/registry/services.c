@@ -99,6 +99,8 @@ void service_discard_if_unused(struct registry *r, struct service_entry *s)
     if (s->pub.is_configured || s->n_entries > 0)
         return;
     map_remove(&r->services, &s->pub.node);
+    cursors_leave(r, &s->link);
+    cursors_end(r, &s->pub);
     list_remove(&s->link);
     list_push(&r->dead_services, &s->link);
 }
@@ -180,6 +182,14 @@ void entry_free(struct entry *e)
     free(e);
 }
 
+/* One that only held ids has its place from before; walks want newcomers last. */
+void service_begins(struct registry *r, struct service_entry *s)
+{
+    cursors_leave(r, &s->link);
+    list_remove(&s->link);
+    list_push(&r->order, &s->link);
+}
+
 /* STATE_NONE is the state of all that is not registered; entering or leaving it counts the instance in or out. */
 void entry_set_state(struct registry *r, struct entry *e, enum instance_state state)
 {
@@ -202,6 +212,8 @@ void entry_set_state(struct registry *r, struct entry *e, enum instance_state st
         r->counts.by_state[state]++;
     }
     e->pub.state = state;
+    if (!did_exist && service_exists(s))
+        service_begins(r, service_of(e));
 }
 
 /* ── tags: an id may not equal a tag of its service, so the service counts its tags ── */

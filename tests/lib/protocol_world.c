@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "engine/listing.h"
 
 #define STEP_MS 100
 #define LINE_MAX_BYTES 65536
@@ -201,6 +202,18 @@ static void run(struct protocol_world *w, const struct command *cmd)
     buf_fini(&aside);
 }
 
+/* True: the list is written. */
+static bool listing_rest(struct protocol_world *w)
+{
+    struct resp_writer out = writer(w);
+
+    if (!listing_pump(w->client.listing, &w->server, &out, OUTPUT_MAX / 2))
+        return false;
+    listing_free(w->client.listing);
+    w->client.listing = NULL;
+    return true;
+}
+
 /* One request of w->in; false if there is none. */
 static bool step(struct protocol_world *w)
 {
@@ -222,6 +235,8 @@ static bool step(struct protocol_world *w)
         fail(w, &e);
         w->is_closed |= w->request.consumed == 0;
     }
+    while (w->client.listing != NULL && !listing_rest(w))
+        ;
     buf_consume(&w->in, w->request.consumed);
     return !w->is_closed;
 }

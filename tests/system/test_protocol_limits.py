@@ -219,15 +219,31 @@ def test_the_end_of_a_session_with_ten_thousand_instances(server):
 
 
 def test_a_reply_larger_than_the_output(server):
-    s = server(options={"registry.output_max": "64k"})
-    p = s.redis().pipeline(transaction=False)
-    for i in range(1000):
-        p.execute_command("REGISTER", "web", "10.0.0.1", 1000 + i)
-    p.execute()
+    s = server(options={"registry.output_max": "64k", "registry.line_max": "1m"})
     with connect(s) as c:
-        assert c.call("LIST", "web").startswith("LIMIT the reply does not fit")
+        assert c.call("PING", "x" * 300000).startswith("LIMIT the reply does not fit")
         assert c.call("PING") == "PONG"
-        assert len(c.call("LIST")) == 1
+
+
+def test_a_list_larger_than_the_output_comes_by_and_by(server):
+    """Of a reader that is slow only so much waits in the server, others are served meanwhile, and what the reader asked
+    next comes after the list."""
+    s = server(options={"registry.output_max": "64k", "registry.max_instances": 100000}, env=MEASURED)
+    n = 50000
+    p = s.redis().pipeline(transaction=False)
+    for i in range(n):
+        p.execute_command("REGISTER", "web", "10.0.0.1", 80, "ID", f"i{i}", "TTL", "1h")
+    p.execute()
+    before = resident_kb(s.pid)
+    with connect(s, timeout=30) as slow, connect(s) as other:
+        slow.send_raw(encode("LIST", "web") + encode("PING", "after"))
+        assert other.call("PING") == "PONG"
+        assert resident_kb(s.pid) - before < 4096
+        assert other.call("DEREGISTER", "web", f"i{n - 1}") == 1
+        items = slow.read()
+        assert len(items) == n and items[-1] is None
+        assert [item[1] for item in items[:-1]] == [f"i{i}" for i in range(n - 1)]
+        assert slow.read() == "after"
 
 
 def test_replies_keep_the_order_over_twenty_thousand_requests(server):
