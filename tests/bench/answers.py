@@ -1,9 +1,9 @@
-"""What an answer costs: CPU time of the server per answered question, beside a bare echo of datagrams of the same sizes and
-beside other servers with the same records.
+"""What an answer costs: CPU time of the server per answered question, beside a bare echo of datagrams of the same
+sizes and beside other servers with the same records.
 
-All servers run at the same time, each on the server's core; one slice after the other is measured, every scenario and every
-server once in a round, so that what else the machine does hits all of them. Ratios are those of two slices of one round; what
-is reported is the median of the rounds."""
+All servers run at the same time, each on the server's core; one slice after the other is measured, every scenario and
+every server once in a round, so that what else the machine does hits all of them. Ratios are those of two slices of
+one round; what is reported is the median of the rounds."""
 
 import os
 import time
@@ -28,7 +28,8 @@ PLAIN = {
 # key: (what, plain scenario)
 CHANGING = {
     "a1-changes": ("A x 10, one name, while 10,000 instances change and 10,000 leases are renewed per second", "a1"),
-    "a10k-changes": ("A x 10 at random, while 10,000 instances change and 10,000 leases are renewed per second", "a10k"),
+    "a10k-changes": ("A x 10, names at random, while 10,000 instances change and 10,000 leases are renewed per second",
+                     "a10k"),
 }
 PACED = {"5": 0.05, "50": 0.50}
 DEFAULTS = {"pairs": 11, "seconds": 0.7, "services": 10000, "large": 100000}
@@ -140,8 +141,8 @@ class Bench:
     def paced(self, name, server):
         for share, part in PACED.items():
             self.progress.step(f"{self.where}: paced at {share} %, {name}", self.args.seconds + 0.02)
-            counts = self.measure(server, partial(
-                self.generators["a1"].do, "pace", server.port, self.args.seconds, self.rates[share], int(name != "echo")))
+            ask = partial(self.generators["a1"].do, "pace", server.port, self.args.seconds, self.rates[share])
+            counts = self.measure(server, partial(ask, int(name != "echo")))
             self.results.setdefault((f"paced {share}", name), []).append(counts)
 
     def set_rates(self):
@@ -155,7 +156,8 @@ class Bench:
 
     def prepare(self):
         args = self.args
-        plain = [key for key in PLAIN if self.wants(key) or any(self.wants(c) and CHANGING[c][1] == key for c in CHANGING)]
+        quiet = [CHANGING[key][1] for key in filter(self.wants, CHANGING)]
+        plain = [key for key in PLAIN if self.wants(key) or key in quiet]
         if self.wants("paced") and "a1" not in plain:
             plain.append("a1")
         slices = len(plain) * (len(args.servers)) + sum(self.wants(c) for c in CHANGING)
@@ -188,8 +190,9 @@ class Bench:
                 if name != "million":
                     self.paced(name, server)
         if self.wants("million"):
-            for key, name, server in (("few", "million", self.servers["million"]),
-                                      ("many", "million", self.servers["million"]), ("many", "echo", self.echoes["many"])):
+            million = self.servers["million"]
+            for key, name, server in (("few", "million", million), ("many", "million", million),
+                                      ("many", "echo", self.echoes["many"])):
                 self.progress.step(f"{self.where}: {key} names, {name}", cost)
                 self.saturate(key, name, server, key)
 

@@ -1,5 +1,5 @@
-"""10,000 HTTP checks every ten seconds: do they start in time, is none left out, and what do they cost? The targets are as
-many addresses of the loopback network, behind one program that keeps connections open (tests/bench/target)."""
+"""10,000 HTTP checks every ten seconds: do they start in time, is none left out, and what do they cost? The targets
+are as many addresses of the loopback network, behind one program that keeps connections open (tests/bench/target)."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ SETTLE_SECONDS = 120
 
 class Target:
     def __init__(self, build):
-        self.process = machine.start([os.path.join(build, "tests/bench/target")], machine.LOAD_CORE, stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
+        self.process = machine.start([os.path.join(build, "tests/bench/target")], machine.LOAD_CORE,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self.process.pid
         self.port = int(self.process.stdout.readline())
         self.connections = self.requests = None
@@ -53,8 +53,9 @@ def measure(args, folder, progress):
     progress.plan(args.seconds + 2 * interval_s)
     try:
         server = servers.Rollcalld(args.build)
-        servers.finish(servers.load(args.build, server.registry, "target", 0, count, 0, 0, target.port, "TTL", "24h", "CHECK",
-                                    f'"http://:{target.port}/ interval={interval_s}s timeout=2s"'))
+        check = f'"http://:{target.port}/ interval={interval_s}s timeout=2s"'
+        servers.finish(servers.load(args.build, server.registry, "target", 0, count, 0, 0, target.port, "TTL", "24h",
+                                    "CHECK", check))
         settle(server, count, interval_s, progress)
         before, cpu = server.info(), machine.cpu_seconds(server.pid)
         start = time.monotonic()
@@ -69,9 +70,10 @@ def measure(args, folder, progress):
         target.stop()
     grown = {key: int(after[key]) - int(before[key]) for key in after
              if key.startswith("probes_") and after[key].lstrip("-").isdigit()}
-    return {"count": count, "interval": interval_s, "seconds": took, "cpu": cpu / took, "grown": grown, "steps": late_steps(after),
-            "state": {key: int(after[key]) for key in ("state_passing", "state_critical", "probes_late_max_ms")},
-            "connections": target.connections, "requests": target.requests, "total": int(after["probes_started"])}
+    state = {key: int(after[key]) for key in ("state_passing", "state_critical", "probes_late_max_ms")}
+    return {"count": count, "interval": interval_s, "seconds": took, "cpu": cpu / took, "grown": grown, "state": state,
+            "steps": late_steps(after), "connections": target.connections, "requests": target.requests,
+            "total": int(after["probes_started"])}
 
 
 def text(seen):
@@ -84,15 +86,16 @@ def text(seen):
     bars.at_most("checks left out", grown["probes_skipped"], 0, "{:.0f}")
     bars.at_most("CPU, in cores", seen["cpu"], 0.5)
     return "\n\n".join([
-        f"{seen['count']:,} instances with an http check every {seen['interval']} s, each at an address of its own that keeps "
-        f"connections open; {seen['seconds']:.0f} s, after the first check of each. The server has one core, the targets another.",
+        f"{seen['count']:,} instances with an http check every {seen['interval']} s, each at an address of its own that "
+        f"keeps connections open; {seen['seconds']:.0f} s, after the first check of each. The server has one core, the "
+        "targets another.",
         report.table(("started", "of a nominal", *(f"later than {ms} ms" for ms in seen["steps"]), "latest since start",
                       "left out", "server's CPU", "CPU per check"),
                      [(f"{started:,}", f"{each:,.0f}", *late, f"{seen['state']['probes_late_max_ms']} ms",
                        grown["probes_skipped"], f"{seen['cpu'] * 100:.1f} % of a core",
                        f"{seen['cpu'] * seen['seconds'] * 1e6 / started:.1f} µs")]),
-        f"Passing at the end: {seen['state']['state_passing']:,}, critical: {seen['state']['state_critical']}. The targets saw "
-        f"{seen['requests']:,} requests for {seen['total']:,} checks, on {seen['connections']:,} connections.",
+        f"Passing at the end: {seen['state']['state_passing']:,}, critical: {seen['state']['state_critical']}. The "
+        f"targets saw {seen['requests']:,} requests for {seen['total']:,} checks, on {seen['connections']:,} connections.",
         "### Bars of the checks", bars.text()])
 
 

@@ -46,8 +46,8 @@ def busiest_thread(pid):
 
 
 def worker_seconds(before, after, pid):
-    """CPU time between two cpu_by_thread() of the busiest thread beside the first, which is rollcalld's control thread. The
-    server has one worker here; its other helpers free memory and are not busy."""
+    """CPU time, between two cpu_by_thread(), of the busiest thread beside the first, which is rollcalld's control thread.
+    The server has one worker here."""
     return max((t - before.get(tid, 0.0) for tid, t in after.items() if tid != pid), default=0.0)
 
 
@@ -158,7 +158,10 @@ class Progress:
     def step(self, text, seconds=0.0):
         """`seconds`: what this step takes of the plan."""
         line = f"{text} ... about {max(self.left, 0):.0f} s left"
-        print(f"\r{line[:118]:<118}" if self.in_place else line, end="" if self.in_place else "\n", file=self.out, flush=True)
+        if self.in_place:
+            print(f"\r{line[:118]:<118}", end="", file=self.out, flush=True)
+        else:
+            print(line, file=self.out, flush=True)
         self.left -= seconds
 
     def say(self, text):

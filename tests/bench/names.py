@@ -1,5 +1,5 @@
-"""The services of the benches: svc-000000 and so on, ten instances each, with names of one length (tests/bench/load.c makes
-the same), as lists of questions and as a zone file for servers that are not a registry."""
+"""The services of the benches: svc-000000 and so on, ten instances each, with names of one length (tests/bench/load.c
+makes the same), as lists of questions and as a zone file for servers that are not a registry."""
 
 DOMAIN = "service.local"
 PER_SERVICE = 10

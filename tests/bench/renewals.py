@@ -1,5 +1,5 @@
-"""What a renewal costs: RENEW of rollcalld beside SET of redis-server, asked by one client, redis-benchmark: 50 connections,
-pipelined and not, keys at random. Rounds take turns as in answers.py."""
+"""What a renewal costs: RENEW of rollcalld beside SET of redis-server, asked by one client, redis-benchmark: 50
+connections, pipelined and not, keys at random. Rounds take turns as in answers.py."""
 
 import shutil
 import socket
@@ -23,11 +23,12 @@ def client_missing():
 
 
 def register(server, services, patience=60):
-    """`services` times `services` instances, with the names that redis-benchmark makes of s__rand_int__ and __rand_int__."""
+    """`services` times `services` instances, named as redis-benchmark's s__rand_int__ and __rand_int__."""
     with socket.create_connection(("127.0.0.1", server.registry), patience) as s, s.makefile("rb") as replies:
         for service in range(services):
-            s.sendall(b"".join(f"REGISTER s{service:012d} 10.{i >> 8 & 255}.{i & 255}.1 80 ID {i:012d} TTL 24h\r\n".encode()
-                               for i in range(services)))
+            lines = (f"REGISTER s{service:012d} 10.{i >> 8 & 255}.{i & 255}.1 80 ID {i:012d} TTL 24h\r\n"
+                     for i in range(services))
+            s.sendall("".join(lines).encode())
             for _ in range(services):
                 first = replies.readline()
                 if first != b"*3\r\n":
@@ -84,7 +85,7 @@ class Bench:
         return {"rate": float(line["rps"]), "us": cpu * 1e6 / requests, "p99": float(line["p99_latency_ms"])}
 
     def expect_renewals(self, name, requests):
-        """redis-benchmark counts errors as replies; the server knows better. The last pipelines are always full ones."""
+        """redis-benchmark counts errors as replies; the server knows better. Its last pipelines are always full ones."""
         if name == "rollcalld":
             seen = int(self.servers[name].info()["renews_total"])
             if not requests <= seen - self.renewed < requests + CONNECTIONS * max(PIPELINES):
@@ -116,10 +117,10 @@ def fields(line):
 
 def text(bench):
     args = bench.args
-    parts = [f"Peer: {machine.version('redis-server', '--version') or 'none'}. redis-benchmark with {CONNECTIONS} connections; {args.services ** 2:,} instances and as many keys, at random; "
-             f"{args.pairs} rounds of about {args.seconds} s a slice, medians with quartiles; server on one core, client on "
-             "another. With `-P 1` the client's core is the limit rather than the server's where the server's CPU per request "
-             "times the rate is below one second.", *bench.skipped]
+    parts = [f"Peer: {machine.version('redis-server', '--version') or 'none'}. redis-benchmark with {CONNECTIONS} "
+             f"connections; {args.services ** 2:,} instances and as many keys, at random; {args.pairs} rounds of about "
+             f"{args.seconds} s a slice, medians with quartiles; server on one core, client on another. Where the server's "
+             "CPU per request times the rate is well below one second, the client was the limit.", *bench.skipped]
     rows, bars = [], report.Bars()
     for pipeline in PIPELINES:
         ours = bench.results["rollcalld", pipeline]

@@ -6,8 +6,8 @@ import statistics
 
 HEAD = """# What an answer, a renewal, a check and a million leases cost
 
-Written by `make bench` (answers, renewals), `make bench-checks` and `make bench-scale`; each replaces its own sections. How
-it is measured, and why so: [docs/decisions/130](../../docs/decisions/130-a-bench-that-anybody-can-run.md).
+Written by `make bench` (answers, renewals), `make bench-checks` and `make bench-scale`; each replaces its own sections.
+How it is measured, and why so: [docs/decisions/130](../../docs/decisions/130-a-bench-that-anybody-can-run.md).
 """
 ORDER = ("Answers", "Renewals", "Checks", "Scale")
 

@@ -1,8 +1,8 @@
 """A million leases: what they weigh, how fast they come, and what all that happens to them does to those who ask DNS.
 
-The server's control thread and the load have one core, its worker and the generator the other, so that what is seen is what
-the threads do to each other and not who waits for a core. The generator asks on schedule, for services that stay as they
-are throughout, and gives way to the worker."""
+The server's control thread and the load have one core, its worker and the generator the other, so that what is seen
+is what the threads do to each other and not who waits for a core. The generator asks on schedule, for services that
+stay as they are throughout, and gives way to the worker."""
 
 import os
 import time
@@ -39,7 +39,8 @@ class Bench:
 
     def start(self):
         begin = time.monotonic()
-        self.server = servers.Rollcalld(self.args.build, {"dns.answer": "few", "registry.session_grace": f"{self.grace_s * 1000:.0f}ms"})
+        self.server = servers.Rollcalld(self.args.build, {"dns.answer": "few",
+                                                          "registry.session_grace": f"{self.grace_s * 1000:.0f}ms"})
         self.facts.append(("start, empty", f"{(time.monotonic() - begin) * 1000:.0f} ms"))
         staying = STAYING * names.PER_SERVICE
         finish(self.load("register", self.count, staying, 0, 0, "TTL", "24h"))
@@ -58,14 +59,18 @@ class Bench:
             self.generators[key].warm(self.server)
 
     def load(self, what, first, count, rate, seconds, *words):
-        return load(self.args.build, self.server.registry, what, first, count, rate, seconds, *words, core=machine.SERVER_CORE)
+        return load(self.args.build, self.server.registry, what, first, count, rate, seconds, *words,
+                    core=machine.SERVER_CORE)
+
+    def ask(self, key):
+        return self.generators[key].do("pace", self.server.port, self.slice_s, ASK_PER_S, 1)
 
     def beside(self, what, is_over, key="staying", at_least=3):
         """Slices of questions, one after the other, until it is over; a row of the table."""
         slices, before, begin = [], machine.cpu_by_thread(self.server.pid), time.monotonic()
         while len(slices) < at_least or not is_over():
             self.progress.step(f"scale: {what}", 1)
-            slices.append(self.generators[key].do("pace", self.server.port, self.slice_s, ASK_PER_S, 1))
+            slices.append(self.ask(key))
             if time.monotonic() - begin > PATIENCE_SECONDS:
                 raise machine.Failure(f"{what}: not over after {PATIENCE_SECONDS} s")
         took, after = time.monotonic() - begin, machine.cpu_by_thread(self.server.pid)
@@ -78,7 +83,7 @@ class Bench:
         """Two slices more of the first row: what everything else is compared with comes from the whole run."""
         for _ in range(2):
             self.progress.step("scale: nothing else", 1)
-            self.rows[0]["slices"].append(self.generators["staying"].do("pace", self.server.port, self.slice_s, ASK_PER_S, 1))
+            self.rows[0]["slices"].append(self.ask("staying"))
 
     def beside_load(self, what, process, **kw):
         """The same until a load ends; returns its counts."""
@@ -100,8 +105,8 @@ class Bench:
     def renewals(self):
         rate = self.count * RENEW_SHARE
         counts = self.beside_load("renewals", self.load("renew", 0, self.count // 2, rate, self.args.seconds))
-        self.facts.append(("renewals", f"{counts['requests'] / counts['seconds']:,.0f}/s of {rate:,.0f}/s asked for; the slowest "
-                           f"waited {counts['longest_ms']:.0f} ms"))
+        self.facts.append(("renewals", f"{counts['requests'] / counts['seconds']:,.0f}/s of {rate:,.0f}/s asked for; the "
+                           f"slowest waited {counts['longest_ms']:.0f} ms"))
 
     def first_questions(self):
         """Names that nobody has asked for yet."""
@@ -117,8 +122,8 @@ class Bench:
         stay = range(self.args.services, self.args.services + STAYING)
         self.generator("big", stay, [f"big.{names.DOMAIN} A {ADDRESSES}"] * (STAYING // 9))
         process = self.load("flap", first, self.big, FLAPS_PER_S, self.args.seconds)
-        counts = self.beside_load(f"one service of {self.big:,} flaps, {FLAPS_PER_S}/s; each tenth question is for it", process,
-                                  key="big")
+        counts = self.beside_load(f"one service of {self.big:,} flaps, {FLAPS_PER_S}/s; each tenth question is for it",
+                                  process, key="big")
         self.facts.append(("flaps", f"{counts['requests'] / counts['seconds']:,.0f}/s; the slowest waited "
                            f"{counts['longest_ms']:.0f} ms"))
 
@@ -128,7 +133,8 @@ class Bench:
         self.fill(f"{self.count:,} register again, as one session", "SESSION")
         begin = time.monotonic()
         self.beside(f"the session ends: {self.count:,} expire at one moment", lambda: self.instances() == stay)
-        self.facts.append(("expired after the session's end", f"{time.monotonic() - begin:.1f} s, {self.grace_s} of them grace"))
+        took = time.monotonic() - begin
+        self.facts.append(("expired after the session's end", f"{took:.1f} s, {self.grace_s} of them grace"))
         self.facts.append(("memory after it", f"{machine.rss_bytes(self.server.pid) / 1e6:,.0f} MB"))
 
     def run(self):
@@ -140,7 +146,8 @@ class Bench:
         self.fill(f"{self.count:,} instances of {self.args.services:,} services register")
         full = machine.rss_bytes(self.server.pid)
         self.weight = (full - empty) / self.count
-        self.facts.append(("memory before and after", f"{empty / 1e6:,.0f} MB, {full / 1e6:,.0f} MB: {self.weight:.0f} bytes each"))
+        self.facts.append(("memory before and after",
+                           f"{empty / 1e6:,.0f} MB, {full / 1e6:,.0f} MB: {self.weight:.0f} bytes each"))
         for phase in (self.renewals, self.first_questions, self.flapping, self.expiry):
             self.quiet()
             phase()
@@ -172,10 +179,10 @@ def text(bench):
     bars = report.Bars()
     bars.at_most("memory of a leased instance, bytes", bench.weight, BYTES_PER_INSTANCE, "{:.0f}")
     return "\n\n".join([
-        f"{ASK_PER_S:,} questions a second on schedule, for {STAYING:,} services that stay, while something happens to the others. "
-        "Control thread and load on one core, worker and generator on the other. Times in µs, of one-second slices.",
-        report.table(("meanwhile", "seconds", "p50, median", "p99, median", "to the first row", "p99, worst second", "longest",
-                      "unanswered or wrong", "control's CPU", "worker's CPU"), rows),
+        f"{ASK_PER_S:,} questions a second on schedule, for {STAYING:,} services that stay, while something happens to the "
+        "others. Control thread and load on one core, worker and generator on the other. Times in µs, of one-second slices.",
+        report.table(("meanwhile", "seconds", "p50, median", "p99, median", "to the first row", "p99, worst second",
+                      "longest", "unanswered or wrong", "control's CPU", "worker's CPU"), rows),
         report.table(("what", "seen"), bench.facts), "### Bars of the scale", bars.text()])
 
 

@@ -16,7 +16,7 @@ READY_SECONDS = 30
 
 def free_port():
     """For servers that cannot say which port they took."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+    with socket.socket(type=socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         tcp.bind(("127.0.0.1", 0))
         udp.bind(tcp.getsockname())
         return tcp.getsockname()[1]
@@ -44,18 +44,17 @@ class Server:
 
 
 class Rollcalld(Server):
-    """The server under test; `registry` is the port of its protocol. `core` None: all cores."""
+    """The server under test; `registry` is the port of its protocol."""
     name = "rollcalld"
 
-    def __init__(self, build, options=None, core=0):
+    def __init__(self, build, options=None):
         read_end, write_end = os.pipe()
-        wanted = {"server.log_level": "error", "server.workers": 1, "dns.answer": "all", "registry.max_services": 1000000,
-                  "registry.max_instances": 1000000, **(options or {})}
+        wanted = {"server.log_level": "error", "server.workers": 1, "dns.answer": "all",
+                  "registry.max_services": 1000000, "registry.max_instances": 1000000, **(options or {})}
         command = [os.path.join(build, "rollcalld"), "--dev", "--dns", "127.0.0.1:0", "--registry", "127.0.0.1:0"]
         for key, value in wanted.items():
             command += ["-o", f"{key}={value}"]
-        self.process = machine.start([*command, "--ready-fd", str(write_end)], machine.SERVER_CORE if core == 0 else core,
-                                     pass_fds=[write_end])
+        self.process = machine.start([*command, "--ready-fd", str(write_end)], machine.SERVER_CORE, pass_fds=[write_end])
         os.close(write_end)
         with os.fdopen(read_end) as f:
             line = f.readline()
@@ -130,8 +129,8 @@ class Knot(Server):
         self.port = free_port()
         path = os.path.join(folder, "knot.conf")
         with open(path, "w", encoding="ascii") as f:
-            f.write(f"server:\n  listen: 127.0.0.1@{self.port}\n  rundir: {folder}\n  udp-workers: 1\n  tcp-workers: 1\n"
-                    "  background-workers: 1\n  answer-rotation: on\n"
+            f.write(f"server:\n  listen: 127.0.0.1@{self.port}\n  rundir: {folder}\n"
+                    "  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1\n  answer-rotation: on\n"
                     f"database:\n  storage: {folder}\nlog:\n  - target: stderr\n    any: error\n"
                     f"zone:\n  - domain: {names.DOMAIN}\n    file: {zone}\n    journal-content: none\n"
                     "    zonefile-load: whole\n    zonefile-sync: -1\n")
@@ -163,9 +162,9 @@ class Redis(Server):
 
 
 class Generator:
-    """tests/bench/generator on the load's core; `names_path` is its list of names. `gives_way`: it shares the core with a
-    server that needs little of it, and runs only while nobody else wants to. It spins all the same: a core that sleeps
-    between two questions takes long to wake up, on a virtual machine up to milliseconds."""
+    """tests/bench/generator on the load's core; `names_path` is its list of names. `gives_way`: it shares the core with
+    a server that needs little of it, and runs only while nobody else wants to. It spins all the same: a core that
+    sleeps between two questions takes long to wake up, on a virtual machine up to milliseconds."""
 
     def __init__(self, build, names_path, gives_way=False):
         self.process = machine.start([os.path.join(build, "tests/bench/generator"), names_path], machine.LOAD_CORE,
