@@ -2,6 +2,7 @@
  * decides whether the real one is asked. */
 #include "heap.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 enum mode { MODE_OFF, MODE_ONCE, MODE_FROM };
@@ -10,7 +11,7 @@ static struct {
     enum mode mode;
     unsigned countdown;
     bool has_failed;
-    long live;
+    long live, bytes;
     unsigned long calls;
 } heap;
 
@@ -49,6 +50,11 @@ long heap_live(void)
     return heap.live;
 }
 
+long heap_bytes(void)
+{
+    return heap.bytes;
+}
+
 unsigned long heap_calls(void)
 {
     return heap.calls;
@@ -69,9 +75,16 @@ static bool is_refused(void)
     return true;
 }
 
+/* glibc keeps the size of a block in a word before it. */
+static long bytes_of(void *p)
+{
+    return p != NULL ? (long)(malloc_usable_size(p) + sizeof(size_t)) : 0;
+}
+
 static void *counted(void *p)
 {
     heap.live += p != NULL;
+    heap.bytes += bytes_of(p);
     return p;
 }
 
@@ -89,8 +102,10 @@ void *__wrap_realloc(void *p, size_t n)
 {
     if (is_refused())
         return NULL;
+    long before = bytes_of(p);
     void *q = __real_realloc(p, n);
     heap.live += p == NULL && q != NULL;
+    heap.bytes += q != NULL ? bytes_of(q) - before : 0;
     return q;
 }
 
@@ -102,5 +117,6 @@ char *__wrap_strdup(const char *s)
 void __wrap_free(void *p)
 {
     heap.live -= p != NULL;
+    heap.bytes -= bytes_of(p);
     __real_free(p);
 }

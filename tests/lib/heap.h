@@ -22,6 +22,8 @@ void heap_fail_from(unsigned n); /* that one and every later one */
 bool heap_reset(void);
 /* Blocks allocated and not yet freed by our own objects: equal before and after means no leak. */
 long heap_live(void);
+/* What they take, with what malloc adds to each. */
+long heap_bytes(void);
 /* Allocations asked for so far: equal before and after means that a path allocates nothing. */
 unsigned long heap_calls(void);
 

@@ -263,6 +263,46 @@ static void test_a_million_entries(void **state)
     free(entries);
 }
 
+/* All in one slot of level 1: no pop may work for all of them. */
+static void test_a_crowded_slot_is_spread_in_batches(void **state)
+{
+    enum { N = 20000, AT = 3000, BATCH = 2048 };
+    struct wheel_entry *entries = calloc(N, sizeof(*entries));
+    struct wheel w;
+    wheel_init(&w, 0);
+    for (size_t i = 0; i < N; i++) {
+        wheel_entry_init(&entries[i]);
+        wheel_arm(&w, &entries[i], AT);
+    }
+    uint64_t now_ms = 0;
+    size_t pauses = 0;
+    for (uint64_t next_ms; (next_ms = wheel_next_ms(&w)) < AT && pauses < N; pauses += next_ms == 0) {
+        now_ms = next_ms > now_ms ? next_ms : now_ms;
+        assert_null(wheel_pop(&w, now_ms)); /* nothing is due yet */
+    }
+    assert_in_range(pauses, N / BATCH - 1, N / BATCH + 1);
+
+    /* What is armed, moved and disarmed meanwhile is as ever. */
+    wheel_init(&w, 0);
+    for (size_t i = 0; i < N; i++) {
+        wheel_entry_init(&entries[i]);
+        wheel_arm(&w, &entries[i], AT);
+    }
+    assert_null(wheel_pop(&w, AT));
+    assert_int_equal(wheel_next_ms(&w), 0);
+    wheel_disarm(&w, &entries[N - 1]); /* still to be moved */
+    wheel_disarm(&w, &entries[0]);     /* moved already */
+    wheel_arm(&w, &entries[N - 2], AT + 100000);
+    wheel_arm(&w, &entries[0], 1);
+    size_t fired = 0;
+    while (wheel_next_ms(&w) <= AT)
+        for (struct wheel_entry *e; (e = wheel_pop(&w, AT)) != NULL; fired++)
+            assert_int_equal(e->deadline_ms, e == &entries[0] ? 1 : AT);
+    assert_int_equal(fired, N - 2);
+    assert_int_equal(w.n, 1);
+    free(entries);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_far_entry_after_an_older_far_one_was_disarmed),
         cmocka_unit_test(test_passed_slots_are_forgotten),
         cmocka_unit_test(test_the_end_of_time),
+        cmocka_unit_test(test_a_crowded_slot_is_spread_in_batches),
         cmocka_unit_test(test_a_million_entries),
     };
     return cmocka_run_group_tests_name("wheel", tests, NULL, NULL);
