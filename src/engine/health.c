@@ -273,13 +273,16 @@ static struct run *run_new(struct health *h, struct slot *s, uint64_t now_ms)
     return run;
 }
 
+/* All of them, also when the wheel would rather pause: only what waits is in order and known to be late. */
 static void take_due(struct health *h, uint64_t now_ms)
 {
     struct wheel_entry *e;
-    while ((e = wheel_pop(&h->wheel, now_ms)) != NULL) {
-        list_push(&h->waiting, &CONTAINER_OF(e, struct slot, timer)->waiting);
-        h->counts.waiting++;
-    }
+    do {
+        while ((e = wheel_pop(&h->wheel, now_ms)) != NULL) {
+            list_push(&h->waiting, &CONTAINER_OF(e, struct slot, timer)->waiting);
+            h->counts.waiting++;
+        }
+    } while (wheel_next_ms(&h->wheel) <= now_ms);
 }
 
 static void count_late(struct health *h, uint64_t late_ms, uint32_t interval_ms)
