@@ -35,7 +35,10 @@ static int run(const struct options *o, struct inputs *in)
     } else {
         log_event(LOG_LEVEL_ERROR, "start_failed", "why", e.text, NULL);
     }
-    server_free(&s);
+    server_stop(&s);
+    if (FREES_AT_EXIT) {
+        server_free(&s); /* seconds at a million instances, for what the kernel takes back at once */
+    }
     if (rc == 0) {
         log_event(LOG_LEVEL_INFO, "stopped", NULL);
     }

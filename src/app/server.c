@@ -406,23 +406,23 @@ void server_run(struct server *s)
 
 /* ── end ── */
 
-static void stop_workers(struct server *s)
+void server_stop(struct server *s)
 {
     for (unsigned i = 0; s->workers != NULL && i < s->n_workers; i++) {
         worker_free(s->workers[i]);
     }
-    free(s->workers);
+    control_free(s->control);
+    prober_free(s->prober);
+    if (s->store != NULL) {
+        s->store_vtable->close(s->store);
+    }
+    sockets_close(&s->sockets);
 }
 
 void server_free(struct server *s)
 {
-    stop_workers(s);
-    control_free(s->control);
-    prober_free(s->prober);
+    free(s->workers);
     core_free(s->core);
-    if (s->store != NULL) {
-        s->store_vtable->close(s->store);
-    }
     changes_free(s->changes);
     health_free(s->health);
     publisher_free(s->publisher);
@@ -435,7 +435,6 @@ void server_free(struct server *s)
         ev_signal_stop(s->loop, &s->on_hup);
         ev_loop_destroy(s->loop);
     }
-    sockets_close(&s->sockets);
     free(s->id);
     if (s->first != s->inputs) {
         inputs_free(s->first);

@@ -49,12 +49,15 @@ struct server {
     uint64_t behind_told_ms;  /* since when the answers are behind, if the log knows; 0: it does not */
 };
 
-/* Takes `in` over, also when it fails. Opens, drops privileges, starts. The caller frees by server_free in any case. */
+/* Takes `in` over, also when it fails. Opens, drops privileges, starts. The caller stops and frees it in any case. */
 int server_start(struct server *s, const struct config_source *src, struct inputs *in, struct err *e) MUST_CHECK;
 /* One line of JSON with the real addresses, then closes `fd`. -1: nothing. */
 void server_tell_ready(const struct server *s, int fd);
 /* Until SIGTERM or SIGINT. */
 void server_run(struct server *s);
+/* Ends all that can be seen from outside of the process: workers, connections, probes, store, sockets. */
+void server_stop(struct server *s);
+/* After server_stop: gives memory back, block by block. */
 void server_free(struct server *s);
 
 /* reload.c: reads all files again and applies them, or changes nothing and says why in the log. */
