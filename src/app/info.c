@@ -81,6 +81,7 @@ static void info_dns(void *arg, struct buf *out)
             {"badvers", offsetof(struct answer_counters, badvers)},
             {"truncated", offsetof(struct answer_counters, truncated)},
             {"dropped", offsetof(struct answer_counters, dropped)},
+            {"cold", offsetof(struct answer_counters, cold)},
         },
       io[] = {
 #define IO_ROW(name, meaning) {#name, offsetof(struct io_counters, name)},
@@ -96,6 +97,11 @@ static void info_dns(void *arg, struct buf *out)
     for (size_t i = 0; i < sizeof(io) / sizeof(io[0]); i++) {
         command_info_line(out, io[i].name, "%" PRIu64, sum_io(s, io[i].offset));
     }
+    struct publish_counts names;
+    publish_counts(s->publisher, &names);
+    command_info_line(out, "names_hot", "%" PRIu64, names.hot);
+    command_info_line(out, "names_cold", "%" PRIu64, names.names - names.hot);
+    command_info_line(out, "names_wanted", "%" PRIu64, names.wants);
     command_info_line(out, "retired_bytes", "%zu", answers_retired(s->answers));
     command_info_line(out, "behind_ms", "%" PRIu64, behind_since_ms != 0 ? clock_mono_ms() - behind_since_ms : 0);
 }

@@ -137,6 +137,11 @@ static void on_turn_end(void *arg)
     struct server *s = arg;
     core_turn(s->core, turn_time(s->turn));
     tell_of_behind(s);
+    for (unsigned i = 0; s->workers != NULL && i < s->n_workers; i++) {
+        if (answers_take_news(s->answers, i)) {
+            worker_wake(s->workers[i]);
+        }
+    }
     control_flush(s->control);
 }
 
@@ -276,14 +281,15 @@ static int start_workers(struct server *s, struct err *e)
     const struct config *c = s->inputs->config;
     struct worker_options o;
     server_worker_options(c, &o);
-    uint64_t key = random_u64();
+    struct worker_parts parts = {.wake = turn_wake, .wake_arg = s->turn, .key = random_u64()};
     s->workers = calloc(s->n_workers, sizeof(struct worker *));
     if (s->workers == NULL) {
         return ERR_NOMEM;
     }
     for (unsigned i = 0; i < s->n_workers; i++) {
-        int cpu = c->server.n_cpus > 0 ? c->server.cpus[i % c->server.n_cpus] : WORKER_ANYWHERE;
-        int rc = worker_new(answers_reader(s->answers, i), &o, key, cpu, &s->workers[i]);
+        parts.reader = answers_reader(s->answers, i);
+        parts.cpu = c->server.n_cpus > 0 ? c->server.cpus[i % c->server.n_cpus] : WORKER_ANYWHERE;
+        int rc = worker_new(&parts, &o, &s->workers[i]);
         for (size_t k = 0; rc == 0 && k < s->sockets.n_dns; k++) {
             struct listen_pair pair = sockets_take(&s->sockets, k, i);
             rc = worker_listen(s->workers[i], &pair, listen_is_wildcard(&s->sockets.dns[k]));

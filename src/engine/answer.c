@@ -157,12 +157,45 @@ static void answer_nobody(struct reply *y)
         refuse(y, ede_not_ours, sizeof(ede_not_ours));
         return;
     }
+    if (reply_is_rostered(y, d)) {
+        y->is_cold = true;
+        return;
+    }
     y->flags = DNS_AA;
     y->rcode = DNS_NXDOMAIN;
     reply_put_negative(y, d, DNS_HEADER_LEN, q->name_len);
 }
 
-static size_t answer_name(struct reply *y, const struct reply_set *from)
+/* The answer of q's name is wanted; what was asked is put together again from what was read of it. */
+static size_t answer_later(struct reply *y, struct answer_item *item)
+{
+    const struct question *q = y->q;
+    if (y->rq->round >= ANSWER_ROUNDS) {
+        reply_begin(y, item->cap);
+        y->is_cold = false;
+        y->rcode = DNS_SERVFAIL;
+        return reply_finish(y);
+    }
+    item->is_wanted = want_post(&y->reader->wants, q->exact, q->name_len);
+    struct wire_writer w = wire_writer(y->packet + 4, item->cap - 4);
+    wire_write_u16(&w, 1);
+    wire_write_u32(&w, 0);
+    wire_write_u16(&w, q->has_opt);
+    w.at = y->packet + q->end;
+    if (q->has_opt) {
+        wire_write_u8(&w, 0);
+        wire_write_u16(&w, DNS_OPT);
+        wire_write_u16(&w, q->udp_size);
+        wire_write_u16(&w, 0);
+        wire_write_u16(&w, q->is_do ? DNS_EDNS_DO : 0);
+        wire_write_u16(&w, 0);
+    }
+    must(!w.failed);
+    item->again = (size_t)(w.at - y->packet);
+    return 0;
+}
+
+static size_t answer_name(struct reply *y, const struct reply_set *from, struct answer_item *item)
 {
     if (from->node == NULL) {
         answer_nobody(y);
@@ -170,7 +203,7 @@ static size_t answer_name(struct reply *y, const struct reply_set *from)
         y->flags = DNS_AA;
         answer_node(y, from);
     }
-    return reply_finish(y);
+    return y->is_cold ? answer_later(y, item) : reply_finish(y);
 }
 
 /* A question for records of class IN, from who may ask, in a query that is sound. */
@@ -207,7 +240,7 @@ static size_t answer_odd(struct reply *y)
 
 struct tally {
     uint32_t rcode[DNS_BADVERS + 1];
-    uint32_t nodata, truncated, dropped;
+    uint32_t nodata, truncated, dropped, cold;
 };
 
 static void tally_reply(struct tally *t, const struct reply *y)
@@ -225,6 +258,8 @@ static void count(_Atomic uint64_t *counter, uint32_t n)
 
 static void count_batch(struct answer_counters *c, const struct tally *t, uint32_t n, bool is_tcp)
 {
+    n -= t->cold;
+    count(&c->cold, t->cold);
     count(&c->queries, n);
     count(&c->noerror, t->rcode[DNS_NOERROR] - t->nodata);
     count(&c->nodata, t->nodata);
@@ -313,8 +348,21 @@ static void write_answer(struct batch *b, struct tally *t, size_t i)
         .packet = item->packet,
     };
     reply_begin(&y, item->cap);
-    item->len = p->kind == PENDING_NAME ? answer_name(&y, &p->from) : answer_odd(&y);
-    tally_reply(t, &y);
+    item->len = p->kind == PENDING_NAME ? answer_name(&y, &p->from, item) : answer_odd(&y);
+    if (y.is_cold)
+        t->cold++;
+    else
+        tally_reply(t, &y);
+}
+
+uint32_t answer_reader_posted(const struct answer_reader *r)
+{
+    return atomic_load_explicit(&r->wants.posted, memory_order_relaxed);
+}
+
+uint32_t answer_reader_served(const struct answer_reader *r)
+{
+    return atomic_load_explicit(&r->wants.served, memory_order_acquire);
 }
 
 void answer_batch(struct answer_reader *r, const struct answer_request *rq, struct answer_item *items, size_t n)

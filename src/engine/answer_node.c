@@ -37,14 +37,31 @@ static void put_any(struct reply *y, uint16_t owner)
     reply_put_record(y, owner, DNS_HINFO, DNS_IN, ANY_TTL_S, hinfo, sizeof(hinfo));
 }
 
+bool reply_is_rostered(const struct reply *y, const struct world_domain *d)
+{
+    const struct question *q = y->q;
+    size_t skip = (size_t)q->loose[0] + 1, len = q->name_len - skip;
+    if (y->rq->round > 0 || q->name_len <= skip + d->apex.len) /* it was wanted before: there is no such id */
+        return false;
+    uint64_t key = y->reader->answers->key, hash = hash_bytes(q->loose + skip, len, key);
+    const struct roster *r = table_roster(&y->world->table, hash, q->loose + skip, q->exact + skip, len);
+    return r != NULL && roster_has(r, roster_hash(q->loose + 1, q->loose[0], key));
+}
+
 /* Places what the node has for the question. True if that is a CNAME that leads on. */
 static bool put_node(struct reply *y, const struct reply_set *from, size_t name_at)
 {
     uint16_t owner = (uint16_t)(0xc000 | name_at), type = y->q->type;
+    if (from->body != NULL)
+        body_use(from->body);
     if (from->set != NULL) {
         reply_put_set(y, from, owner);
         /* ANY is answered by a CNAME: RFC 8482 section 4 */
         return from->set->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
+    }
+    if (from->body == &body_cold) {
+        y->is_cold = true;
+        return false;
     }
     if (type == DNS_ANY && from->body != NULL && from->body->n_sets > 0) {
         put_any(y, owner);
@@ -80,6 +97,10 @@ static void answer_chain(struct reply *y, const struct answer_node *node, const 
         size_t target_at = (size_t)(target - y->packet);
         uint64_t hash = hash_padded(q->loose, q->name_len, y->reader->answers->key);
         node = table_find(&y->world->table, hash, q->loose, q->exact, q->name_len);
+        if (node == NULL && reply_is_rostered(y, d)) {
+            y->is_cold = true;
+            return;
+        }
         if (node == NULL) {
             put_denial(y, d, &(struct denied){.is_missing = true, .name_at = target_at});
             return;

@@ -78,6 +78,13 @@ struct answer_reader *answers_reader(struct answers *a, unsigned index)
     return a->readers[index];
 }
 
+bool answers_take_news(struct answers *a, unsigned index)
+{
+    bool has_news = answers_reader(a, index)->has_news;
+    a->readers[index]->has_news = false;
+    return has_news;
+}
+
 const struct answer_counters *answer_reader_counters(const struct answer_reader *r)
 {
     return &r->counters;

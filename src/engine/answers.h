@@ -7,8 +7,12 @@
  *     answers ──► shard[64] ──► slots ──► node {folded name, rotation id}
  *                                          └──► body {sets by type: RRs in wire form, offsets, schedule; lapse bound; EDE}
  *
- * A node exists for every name that exists, so also for empty non-terminals (a body without sets): a missing node is
- * NXDOMAIN inside a domain and REFUSED outside. */
+ * A node exists for every name that exists, so also for empty non-terminals (no body): a missing node is NXDOMAIN inside
+ * a domain and REFUSED outside. Only ids have none until they are asked for: the node of their service leads to a roster
+ * of them.
+ *
+ * Names that nobody asks for have no answers, and cost next to nothing when they change. A worker that is asked for one
+ * posts its name to the control thread (engine/want.h) and asks again when the name was built. */
 #ifndef ENGINE_ANSWERS_H
 #define ENGINE_ANSWERS_H
 
@@ -40,10 +44,13 @@ void answer_reader_online(struct answer_reader *r);
 void answer_reader_offline(struct answer_reader *r);
 /* Control thread: bytes that were replaced and that a worker may still look at. */
 size_t answers_retired(const struct answers *a);
+/* Control thread: were names built since the last call that this reader had asked for? Then it is to be woken. */
+bool answers_take_news(struct answers *a, unsigned index);
 
 /* Free-running counters of one worker; the owner does a plain add, others read them torn-free (relaxed atomics). */
 struct answer_counters {
     _Atomic uint64_t queries, noerror, nxdomain, nodata, refused, formerr, notimp, badvers, truncated, dropped, tcp;
+    _Atomic uint64_t cold; /* times that a name was not built yet; the query counts when it is answered */
 };
 const struct answer_counters *answer_reader_counters(const struct answer_reader *r);
 

@@ -12,6 +12,8 @@
 #include "dns/wire.h"
 #include "engine/schedule.h"
 
+struct answer_body body_cold;
+
 struct group_plan {
     size_t first, n;            /* records of the source */
     size_t ring_len, extra_len; /* of one round */
@@ -231,6 +233,7 @@ static int body_fill(const struct body_plan *p, struct answer_body **out)
     b->n_sets = (uint16_t)p->n_sets;
     atomic_init(&b->lapse_ms, p->source->lapse_ms);
     b->is_nxdomain = p->source->is_nxdomain;
+    atomic_init(&b->is_used, false);
     b->ede_len = p->source->ede_len;
     b->ede = place(&cut, cut.bytes);
     memcpy(cut.bytes, p->source->ede, b->ede_len);

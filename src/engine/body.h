@@ -63,9 +63,21 @@ struct answer_body {
     uint32_t ede;              /* the whole option, told with a negative answer */
     uint8_t ede_len;           /* 0: none */
     bool is_nxdomain;          /* an empty answer means NXDOMAIN: on_empty, and nothing below */
+    _Atomic bool is_used;      /* set by readers, cleared by the control thread, which builds what is used */
     uint16_t n_sets;
     struct body_set sets[];
 };
+
+/* Stands where a name is known but its answer is not built, because nobody asks for it. */
+extern struct answer_body body_cold;
+
+/* Readers: its name was asked for. A store only if it is the first since the control thread looked. */
+static inline void body_use(const struct answer_body *b)
+{
+    _Atomic bool *is_used = &((struct answer_body *)(uintptr_t)b)->is_used;
+    if (!atomic_load_explicit(is_used, memory_order_relaxed))
+        atomic_store_explicit(is_used, true, memory_order_relaxed);
+}
 
 #define BODY_POSITIONS 3 /* rotation positions of a name: A, AAAA, the rest */
 

@@ -1,6 +1,7 @@
-/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches; the turn's publish_flush
- * builds each of them once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload
- * builds a whole world beside the old one and swaps that.
+/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches, those that nobody asks for
+ * only if they come or go; the turn's publish_flush takes what the workers want (publish_want.c), builds each marked name
+ * once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a whole world
+ * beside the old one and swaps that.
  *
  * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the
  * name stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped.
@@ -19,7 +20,9 @@
 int publisher_new(struct answers *a, const struct registry *r, struct publisher **out)
 {
     struct publisher *p = calloc(1, sizeof(*p));
-    if (p == NULL || map_init(&p->services) != 0) {
+    if (p == NULL || map_init(&p->services) != 0 || map_init(&p->names) != 0) {
+        if (p != NULL)
+            map_fini(&p->services);
         free(p);
         return ERR_NOMEM;
     }
@@ -28,6 +31,7 @@ int publisher_new(struct answers *a, const struct registry *r, struct publisher 
     p->key = hash_mix(a->key, UINT64_C(0x9fb21c651e98df25));
     p->ttl_floor_s = 1;
     list_init(&p->dirty);
+    list_init(&p->hot);
     body_source_init(&p->source);
     wheel_init(&p->bounds, 0);
     *out = p;
@@ -43,12 +47,14 @@ void publisher_free(struct publisher *p)
         struct pub_service *s = CONTAINER_OF(at, struct pub_service, node);
         struct list *head = s->service != NULL ? &s->service->ordered : NULL;
         for (struct list *i = head != NULL ? head->next : NULL; i != head; i = i->next)
-            pub_instance_detach(p, CONTAINER_OF(i, struct instance, link));
+            pub_instance_detach(p, s, CONTAINER_OF(i, struct instance, link),
+                                CONTAINER_OF(i, struct instance, link)->desc->id);
         if (s->service != NULL)
             s->service->publish = NULL;
         pub_service_free(p, s);
     }
     map_fini(&p->services);
+    map_fini(&p->names);
     body_source_fini(&p->source);
     pub_members_fini(&p->members);
     free(p->dedupe);
@@ -76,15 +82,12 @@ static void effect_instance(struct publisher *p, struct pub_service *s, const st
 {
     struct instance *i = x->u.change.instance;
     if (x->u.change.gone) {
-        pub_instance_detach(p, i);
-    } else if (x->u.change.kind != CHANGE_STATE || i->publish == NULL) {
-        pub_instance_detach(p, i);
+        pub_instance_detach(p, s, i, x->u.change.old_desc->id);
+    } else if (x->u.change.kind != CHANGE_STATE || !pub_instance_is_attached(i)) {
         if (pub_instance_attach(p, s, i) != 0)
             needs_sync(p, s);
     } else if (is_visible(x)) {
-        struct pub_instance *pi = i->publish;
-        for (size_t k = 1; k < pi->n; k++)
-            pub_name_mark(p, pi->carried[k].name);
+        pub_instance_changed(p, s, i);
     }
 }
 
@@ -125,7 +128,7 @@ static int service_sync(struct publisher *p, struct pub_service *s)
     struct list *head = &s->service->ordered;
     for (struct list *at = head->next; at != head; at = at->next) {
         struct instance *i = CONTAINER_OF(at, struct instance, link);
-        if (i->publish == NULL && pub_instance_attach(p, s, i) != 0)
+        if (!pub_instance_is_attached(i) && pub_instance_attach(p, s, i) != 0)
             return ERR_NOMEM;
     }
     s->needs_sync = false;
@@ -149,7 +152,7 @@ static int publisher_sync(struct publisher *p)
 /* Instances first, then what refers to them, then what is gone: an SRV target does not dangle. */
 static int name_rank(const struct pub_name *n)
 {
-    if (n->service->service == NULL || (n->kind != PUB_SERVICE && list_is_empty(&n->carriers)))
+    if (!pub_name_exists(n))
         return 2;
     return n->owner != NULL ? 0 : 1;
 }
@@ -167,6 +170,7 @@ static int service_flush(struct publisher *p, struct world *w, struct pub_servic
             if (rc != 0)
                 break;
             list_remove(&n->dirty);
+            n->is_placed = true;
             pub_lapse_arm(p, n);
             pub_name_sweep(p, n);
         }
@@ -177,6 +181,9 @@ static int service_flush(struct publisher *p, struct world *w, struct pub_servic
 static int flush_names(struct publisher *p, struct world *w)
 {
     int rc = p->needs_sync ? publisher_sync(p) : 0;
+    int wanted = pub_wants_take(p, w);
+    rc = rc != 0 ? rc : wanted;
+    pub_cool_run(p);
     struct list work;
     list_init(&work);
     list_splice(&work, &p->dirty);
@@ -216,6 +223,12 @@ uint64_t publish_behind_since_ms(const struct publisher *p)
     return p->behind_since_ms;
 }
 
+static void serve_wants(struct publisher *p)
+{
+    for (unsigned i = 0; i < p->answers->n_readers; i++)
+        p->answers->readers[i]->has_news |= want_serve(&p->answers->readers[i]->wants);
+}
+
 int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
 {
     struct answers *a = p->answers;
@@ -227,6 +240,8 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
     if (w != NULL) {
         rc = is_behind(p, mono_ms) ? ERR_UNAVAILABLE : flush_names(p, w);
         pub_lapse_run(p);
+        if (rc == 0)
+            serve_wants(p);
     }
     p->retry_ms = rc != 0 ? now_ms + RETRY_MS : 0;
     grace_flush(&a->grace, &a->batch);
@@ -237,12 +252,20 @@ uint64_t publish_next_ms(const struct publisher *p)
 {
     if (has_marked(p))
         return p->retry_ms;
-    return wheel_next_ms(&p->bounds);
+    if (p->has_wants)
+        return 0;
+    uint64_t look_ms = wheel_next_ms(&p->bounds), cool_ms = pub_cool_next_ms(p);
+    return look_ms < cool_ms ? look_ms : cool_ms;
 }
 
 uint64_t publish_visits(const struct publisher *p)
 {
     return p->visits;
+}
+
+void publish_counts(const struct publisher *p, struct publish_counts *out)
+{
+    *out = p->counts;
 }
 
 /* ── configuration ── */
@@ -252,8 +275,10 @@ static bool each_name(struct publisher *p, bool (*each)(struct publisher *p, str
 {
     for (struct map_node *at = map_each(&p->services, NULL); at != NULL; at = map_each(&p->services, at)) {
         struct pub_service *s = CONTAINER_OF(at, struct pub_service, node);
-        for (struct map_node *m = map_each(&s->names, NULL); m != NULL; m = map_each(&s->names, m))
-            if (!each(p, w, CONTAINER_OF(m, struct pub_name, node)))
+        if (!each(p, w, s->self))
+            return false;
+        for (struct list *n = s->names.next; n != &s->names; n = n->next)
+            if (!each(p, w, CONTAINER_OF(n, struct pub_name, link)))
                 return false;
     }
     return true;
@@ -274,8 +299,7 @@ static bool drop_next(struct publisher *p, struct world *w, struct pub_name *n)
     return true;
 }
 
-/* The old world's nodes go with it; its bodies are retired here. A name that nobody carries stays marked: the flush
- * frees it. */
+/* The old world's nodes go with it; its bodies are retired here. A name that is gone stays marked: the flush frees it. */
 static bool take_next(struct publisher *p, struct world *old, struct pub_name *n)
 {
     for (size_t d = 0; old != NULL && d < old->n_domains; d++)
@@ -284,7 +308,8 @@ static bool take_next(struct publisher *p, struct world *old, struct pub_name *n
     free(n->places);
     n->places = n->next;
     n->next = NULL;
-    if (!list_is_empty(&n->carriers))
+    n->is_placed = true;
+    if (pub_name_exists(n))
         list_remove(&n->dirty);
     pub_lapse_arm(p, n);
     return true;

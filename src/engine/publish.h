@@ -50,6 +50,12 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms) MUST_C
 uint64_t publish_behind_since_ms(const struct publisher *p);
 /* When publish_flush has work again without a change: lower bounds of leases to look at; UINT64_MAX: none. */
 uint64_t publish_next_ms(const struct publisher *p);
+/* Names, by what is kept for them. Ids count while they are hot. */
+struct publish_counts {
+    uint64_t names, hot; /* known; of them with answers */
+    uint64_t wants;      /* taken from the workers since the start */
+};
+void publish_counts(const struct publisher *p, struct publish_counts *out);
 /* Names built, and instances looked at for them, since the start: what changes cost, without a clock. */
 uint64_t publish_visits(const struct publisher *p);
 

@@ -1,6 +1,7 @@
 /* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's
- * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the carriers of the name:
- * a change of one instance costs nothing for the names of the others. */
+ * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the name:
+ * a change of one instance costs nothing for the names of the others. A service's own name has the registry's list of its
+ * instances, other names have lists of their own. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>
@@ -47,11 +48,18 @@ static bool merge_runs(struct list *carriers)
     return had_more;
 }
 
-const struct list *pub_carriers(struct pub_name *n)
+struct instance *pub_next(struct pub_name *n, struct list **at)
 {
     while (n->is_unordered)
         n->is_unordered = merge_runs(&n->carriers);
-    return &n->carriers;
+    bool is_service = n->kind == PUB_SERVICE;
+    struct list *head = is_service ? &n->service->service->ordered : &n->carriers;
+    struct list *next = *at != NULL ? (*at)->next : head->next;
+    *at = next;
+    if (next == head)
+        return NULL;
+    return is_service ? CONTAINER_OF(next, struct instance, link)
+                      : CONTAINER_OF(next, struct pub_carrier, link)->instance;
 }
 
 /* ── members ── */
@@ -86,6 +94,7 @@ static int members_add(struct pub_members *m, struct instance *i, uint16_t port)
     }
     m->items[m->n] = (struct pub_member){.instance = i, .order = (uint32_t)m->n, .port = port};
     m->n++;
+    m->is_one_priority &= i->desc->priority == m->items[0].instance->desc->priority;
     m->lapse_ms = i->deadline_ms < m->lapse_ms ? i->deadline_ms : m->lapse_ms;
     return 0;
 }
@@ -105,22 +114,27 @@ static uint16_t port_of(const struct pub_name *n, const struct instance *i)
     return port != NULL ? port->number : i->desc->port;
 }
 
-static int add_carriers(struct pub_members *m, struct pub_name *n, bool served_only)
+static int add_instances(struct pub_members *m, struct pub_name *n, bool served_only)
 {
-    const struct list *head = pub_carriers(n);
     int rc = 0;
-    for (struct list *at = head->next; at != head && rc == 0; at = at->next) {
-        struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
+    struct list *at = NULL;
+    for (struct instance *i; rc == 0 && (i = pub_next(n, &at)) != NULL;)
         if (!served_only || instance_state_is_served(i->state))
             rc = members_add(m, i, port_of(n, i));
-    }
     return rc;
 }
 
-static void count_carriers(struct pub_members *m, const struct pub_name *n)
+static void count_instances(struct pub_members *m, struct pub_name *n)
 {
-    for (struct list *at = n->carriers.next; at != &n->carriers; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
+    const struct service *service = n->service->service;
+    if (n->kind == PUB_SERVICE) {
+        m->n_registered = service->n_registered;
+        m->n_served = service->n_served;
+        m->n_starting = service->by_state[STATE_STARTING];
+        return;
+    }
+    struct list *at = NULL;
+    for (const struct instance *i; (i = pub_next(n, &at)) != NULL;) {
         m->n_registered++;
         m->n_served += instance_state_is_served(i->state);
         m->n_starting += i->state == STATE_STARTING;
@@ -140,6 +154,7 @@ int pub_members_gather(struct publisher *p, struct pub_name *n)
     m->n = 0;
     m->n_registered = m->n_served = m->n_starting = 0;
     m->lapse_ms = UINT64_MAX;
+    m->is_one_priority = true;
     if (n->owner != NULL) {
         m->n_registered = m->n_served = 1;
         int rc = members_add(m, n->owner, n->owner->desc->port);
@@ -147,13 +162,14 @@ int pub_members_gather(struct publisher *p, struct pub_name *n)
             m->by_priority[0] = m->items[0];
         return rc;
     }
-    count_carriers(m, n);
+    count_instances(m, n);
     p->visits += m->n_registered;
     bool is_all = m->n_served == 0 && n->service->service->policy.on_empty == ON_EMPTY_ALL;
-    int rc = add_carriers(m, n, !is_all);
+    int rc = add_instances(m, n, !is_all);
     if (rc != 0 || m->n == 0)
         return rc;
     memcpy(m->by_priority, m->items, m->n * sizeof(m->items[0]));
-    qsort(m->by_priority, m->n, sizeof(m->items[0]), by_priority);
+    if (!m->is_one_priority)
+        qsort(m->by_priority, m->n, sizeof(m->items[0]), by_priority);
     return 0;
 }

@@ -15,7 +15,8 @@
 /* What the picks of one question share. */
 struct candidates {
     const struct service *service;
-    struct pub_name *name; /* the service's, or the tag's */
+    struct pub_name *name;       /* the service's, or the tag's; an id that is no tag: the service's, and: */
+    const struct instance *only; /* the one with the id that was asked for; NULL: everybody */
     const char *port;      /* folded; NULL: the instance's own */
     bool is_all;           /* on_empty: nobody is served, everybody is given */
     uint16_t priority;
@@ -33,7 +34,7 @@ static const struct named_port *named_port(const struct instance *i, const char 
 
 static bool is_asked(const struct candidates *c, const struct instance *i)
 {
-    return (c->name->owner == NULL || c->name->owner == i) && (c->port == NULL || named_port(i, c->port) != NULL);
+    return (c->only == NULL || c->only == i) && (c->port == NULL || named_port(i, c->port) != NULL);
 }
 
 static bool is_candidate(const struct candidates *c, const struct instance *i)
@@ -58,12 +59,21 @@ static void take(struct candidates *c, const struct description *d)
     c->are_weights_equal &= d->weight == c->weight;
 }
 
+/* As pub_next, of those who may be asked for. */
+static const struct instance *next(const struct candidates *c, struct list **at)
+{
+    if (c->only == NULL)
+        return pub_next(c->name, at);
+    const struct instance *i = *at == NULL ? c->only : NULL;
+    *at = &c->name->carriers; /* any but NULL */
+    return i;
+}
+
 static void collect(struct candidates *c)
 {
-    const struct list *head = pub_carriers(c->name);
+    struct list *at = NULL;
     c->n = c->n_registered = 0;
-    for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
+    for (const struct instance *i; (i = next(c, &at)) != NULL;) {
         c->n_registered += is_asked(c, i);
         if (is_candidate(c, i))
             take(c, i->desc);
@@ -98,9 +108,8 @@ static uint64_t pick_slot(struct publisher *p, const struct candidates *c)
 
 static const struct instance *instance_at(const struct candidates *c, uint64_t slot)
 {
-    const struct list *head = pub_carriers(c->name);
-    for (struct list *at = head->next; at != head; at = at->next) {
-        const struct instance *i = CONTAINER_OF(at, struct pub_carrier, link)->instance;
+    struct list *at = NULL;
+    for (const struct instance *i; (i = next(c, &at)) != NULL;) {
         if (!is_candidate(c, i) || i->desc->priority != c->priority)
             continue;
         uint64_t width = i->desc->weight / c->divisor;
@@ -135,7 +144,8 @@ int publish_pick(struct publisher *p, const char *service, const char *tag, cons
         c.port = label_fold(port, port_label);
     else if (port != NULL)
         n = NULL;
-    if (tag != NULL && n != NULL)
+    c.only = tag != NULL ? registry_instance(s, tag) : NULL; /* an id wins over a tag */
+    if (tag != NULL && c.only == NULL && n != NULL)
         n = strlen(tag) < sizeof(label) ? pub_name_find(p, ps, PUB_LABEL, label_fold(tag, label), false) : NULL;
     if (n == NULL)
         return nobody(&c, service, tag, port, e);

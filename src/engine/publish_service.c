@@ -2,11 +2,13 @@
  *
  *     members ──► body_source ──► body_new ──► nodes: the name, and its aliases of SRV form
  *
+ * A cold name gets its nodes all the same, because they say what exists; who asks for one of them makes it hot.
+ *
  * First everything that needs memory: the body, nodes that are missing. Then the swap, which cannot fail. If memory is
  * short the nodes that were made are taken back, the old answer goes on being served, and the name stays marked.
  *
  * A static name of the same spelling wins (DESIGN 2), for each node on its own: the name may be hidden while its alias
- * is published. */
+ * is published. The node of a service then stays as an empty non-terminal, because its ids are below it. */
 #include "engine/publish_private.h"
 
 #include <stdio.h>
@@ -21,6 +23,7 @@
 struct wanted {
     struct dns_name name;
     bool is_wanted, is_srv_only;
+    bool is_hidden; /* by a static name: wanted only for the names below */
 };
 
 static bool name_of_labels(struct dns_name *out, const struct dns_name *apex, const char *const *labels)
@@ -257,9 +260,17 @@ static void unplace(struct publisher *p, struct world *w, struct pub_place *at)
     *at = (struct pub_place){0};
 }
 
+static struct node_state state_of(const struct pub_name *n, const struct wanted *w, struct answer_body *body)
+{
+    body = w->is_hidden ? NULL : body;
+    return (struct node_state){.body = body,
+                               .is_srv_only = w->is_srv_only,
+                               .is_rotated = body != NULL && body != &body_cold && n->owner == NULL};
+}
+
 /* Makes the wanted nodes that are missing; takes them back if one cannot be made. */
-static int acquire_nodes(struct publisher *p, struct world *w, const struct dns_name *apex, const struct wanted *wanted,
-                         struct node_state *state, struct pub_place *at)
+static int acquire_nodes(struct publisher *p, struct world *w, const struct dns_name *apex, const struct pub_name *n,
+                         const struct wanted *wanted, struct answer_body *body, struct pub_place *at)
 {
     struct answer_node *before[NODES_OF_NAME];
     memcpy(before, at->nodes, sizeof(before));
@@ -267,9 +278,9 @@ static int acquire_nodes(struct publisher *p, struct world *w, const struct dns_
     for (unsigned k = 0; k < NODES_OF_NAME && rc == 0; k++) {
         if (!wanted[k].is_wanted)
             continue;
-        state->is_srv_only = wanted[k].is_srv_only;
+        struct node_state state = state_of(n, &wanted[k], body);
         uint8_t n_loose = (uint8_t)(wanted[k].name.len - apex->len);
-        rc = world_acquire(p->answers, w, apex, &wanted[k].name, n_loose, state, &at->nodes[k]);
+        rc = world_acquire(p->answers, w, apex, &wanted[k].name, n_loose, &state, &at->nodes[k]);
     }
     for (unsigned k = 0; k < NODES_OF_NAME && rc != 0; k++) {
         if (at->nodes[k] != NULL && before[k] == NULL)
@@ -279,48 +290,74 @@ static int acquire_nodes(struct publisher *p, struct world *w, const struct dns_
     return rc;
 }
 
-static int place(struct publisher *p, struct world *w, struct pub_name *n, size_t d, struct pub_place *at)
+/* Cannot fail. */
+static void swap_nodes(struct publisher *p, struct world *w, const struct pub_name *n, const struct wanted *wanted,
+                       struct answer_body *body, struct pub_place *at)
+{
+    for (unsigned k = 0; k < NODES_OF_NAME; k++) {
+        struct node_state state = state_of(n, &wanted[k], body);
+        if (wanted[k].is_wanted) {
+            world_set(p->answers, at->nodes[k], &state);
+        } else if (at->nodes[k] != NULL) {
+            world_unpublish(p->answers, w, at->nodes[k]);
+            at->nodes[k] = NULL;
+        }
+    }
+    if (n->kind == PUB_SERVICE && at->nodes[0] != NULL)
+        atomic_store_explicit(&at->nodes[0]->roster, n->service->roster, memory_order_release);
+    if (at->body != NULL)
+        retire(&p->answers->batch, &at->body->retired);
+    at->body = body != &body_cold ? body : NULL;
+}
+
+/* Of a hot name. */
+static int build(struct publisher *p, struct world *w, const struct pub_name *n, const struct dns_name *apex,
+                 bool is_nxdomain, const struct answer_body *before, struct answer_body **out)
+{
+    fill_source(p, n, apex);
+    p->source.lapse_ms = p->members.lapse_ms;
+    p->source.is_nxdomain = is_nxdomain;
+    int rc = body_new(&p->source, out);
+    if (rc == 0 && before != NULL && atomic_load_explicit(&before->is_used, memory_order_relaxed))
+        atomic_init(&(*out)->is_used, true);
+    return rc;
+}
+
+/* `has_members`: of the name, gathered because somebody asks for it or its nodes depend on them. */
+static int place(struct publisher *p, struct world *w, struct pub_name *n, size_t d, bool has_members,
+                 struct pub_place *at)
 {
     const struct dns_name *apex = &w->domains[d].apex;
-    bool is_empty = p->members.n == 0;
-    bool is_nxdomain = is_empty && n->service->service->policy.on_empty == ON_EMPTY_NXDOMAIN;
+    bool is_nxdomain =
+        has_members && p->members.n == 0 && n->service->service->policy.on_empty == ON_EMPTY_NXDOMAIN;
     struct wanted wanted[NODES_OF_NAME] = {0};
     want_names(n, apex, !is_nxdomain, wanted);
     bool has_some = false;
     for (unsigned k = 0; k < NODES_OF_NAME; k++) {
-        wanted[k].is_wanted = wanted[k].is_wanted && !world_has_static(p->answers, w, &wanted[k].name, false);
+        wanted[k].is_hidden = wanted[k].is_wanted && world_has_static(p->answers, w, &wanted[k].name, false);
+        if (wanted[k].is_hidden)
+            wanted[k].is_wanted = k == 0 && n->kind == PUB_SERVICE && n->service->roster != NULL;
         has_some |= wanted[k].is_wanted;
     }
     if (!has_some) {
         unplace(p, w, at);
         return 0;
     }
-    fill_source(p, n, apex);
-    p->source.lapse_ms = p->members.lapse_ms;
-    p->source.is_nxdomain = is_nxdomain && (n->kind != PUB_SERVICE || p->members.n_registered == 0) &&
-                            !world_has_static(p->answers, w, &wanted[0].name, true);
-    struct node_state state = {.is_rotated = n->owner == NULL};
-    int rc = body_new(&p->source, &state.body);
+    struct answer_body *body = &body_cold;
+    int rc = 0;
+    if (n->hot != NULL) {
+        is_nxdomain = is_nxdomain && (n->kind != PUB_SERVICE || p->members.n_registered == 0) &&
+                      !world_has_static(p->answers, w, &wanted[0].name, true);
+        body = NULL;
+        rc = build(p, w, n, apex, is_nxdomain, at->body, &body);
+    }
     if (rc == 0)
-        rc = acquire_nodes(p, w, apex, wanted, &state, at);
-    if (rc != 0) {
-        if (state.body != NULL)
-            retire(&p->answers->batch, &state.body->retired); /* a new node may have shown it */
-        return rc;
-    }
-    for (unsigned k = 0; k < NODES_OF_NAME; k++) {
-        state.is_srv_only = wanted[k].is_srv_only;
-        if (wanted[k].is_wanted) {
-            world_set(at->nodes[k], &state);
-        } else if (at->nodes[k] != NULL) {
-            world_unpublish(p->answers, w, at->nodes[k]);
-            at->nodes[k] = NULL;
-        }
-    }
-    if (at->body != NULL)
-        retire(&p->answers->batch, &at->body->retired);
-    at->body = state.body;
-    return 0;
+        rc = acquire_nodes(p, w, apex, n, wanted, body, at);
+    if (rc == 0)
+        swap_nodes(p, w, n, wanted, body, at);
+    else if (body != NULL && body != &body_cold)
+        retire(&p->answers->batch, &body->retired); /* a new node may have shown it */
+    return rc;
 }
 
 void pub_name_unplace(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places)
@@ -331,16 +368,16 @@ void pub_name_unplace(struct publisher *p, struct world *w, struct pub_name *n, 
 
 int pub_name_place(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places)
 {
-    const struct service *service = n->service->service;
     p->visits++;
-    if (service == NULL || service->is_hidden || (n->kind != PUB_SERVICE && list_is_empty(&n->carriers))) {
+    if (!pub_name_exists(n)) {
         pub_name_unplace(p, w, n, places);
         return 0;
     }
-    int rc = pub_members_gather(p, n);
+    bool has_members = n->hot != NULL || n->service->service->policy.on_empty == ON_EMPTY_NXDOMAIN;
+    int rc = has_members ? pub_members_gather(p, n) : 0;
     for (size_t d = 0; d < w->n_domains && rc == 0; d++)
-        rc = place(p, w, n, d, &places[d]);
-    if (rc == 0)
-        n->lapse_ms = p->members.lapse_ms;
+        rc = place(p, w, n, d, has_members, &places[d]);
+    if (rc == 0 && n->hot != NULL)
+        n->hot->lapse_ms = p->members.lapse_ms;
     return rc;
 }

@@ -12,6 +12,7 @@ struct reply {
     const struct world *world;
     struct question *q;
     bool is_refused;   /* the client may not ask here */
+    bool is_cold;      /* the answer of q's name is not built: nothing more is written */
     uint64_t lease_ms; /* now on the lease clock */
     uint8_t *packet;
     uint8_t *at;    /* where the next record goes */
@@ -51,6 +52,8 @@ void reply_put_negative(struct reply *y, const struct world_domain *d, size_t na
 void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,
                       uint16_t len);
 
+/* There is no node of q's name. May it be an id that nobody asked for before? */
+bool reply_is_rostered(const struct reply *y, const struct world_domain *d);
 /* The answer from what was chosen for the question's name, whose node there is. */
 void answer_node(struct reply *y, const struct reply_set *from);
 /* Class CH. */

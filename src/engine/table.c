@@ -112,6 +112,25 @@ const struct answer_node *table_find(const struct table *t, uint64_t hash, const
     }
 }
 
+const struct roster *table_roster(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
+                                  size_t len)
+{
+    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
+    if (s == NULL)
+        return NULL;
+    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
+        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_acquire);
+        if (slot == SLOT_EMPTY)
+            return NULL;
+        if ((slot & ~POINTER_MASK) != fingerprint(hash) || slot == SLOT_TOMBSTONE)
+            continue;
+        const struct answer_node *n = slot_node(slot);
+        const struct roster *r = atomic_load_explicit(&n->roster, memory_order_acquire);
+        if (r != NULL && node_is(n, loose, exact, len))
+            return r;
+    }
+}
+
 void table_each_hash(const struct table *t, uint64_t hash, void (*each)(void *arg, struct answer_node *n), void *arg)
 {
     const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_relaxed);

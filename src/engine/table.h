@@ -19,12 +19,14 @@
 #include "dns/name.h"
 #include "engine/body.h"
 #include "engine/retire.h"
+#include "engine/roster.h"
 
 #define TABLE_SHARDS 64
 
 struct answer_node {
     struct retired retired;
-    _Atomic(struct answer_body *) body; /* NULL: an empty non-terminal, there only for the names below it */
+    _Atomic(struct answer_body *) body; /* NULL: an empty non-terminal, there only for the names below it; &body_cold */
+    _Atomic(struct roster *) roster;    /* of a service: its ids, which need no nodes; NULL: none */
     uint64_t hash;
     _Atomic uint32_t rotation;  /* of answer_reader's positions; 0: none */
     uint32_t refs;              /* control thread: its owner, and each node right below it */
@@ -68,6 +70,10 @@ void table_prefetch_node(const struct table *t, uint64_t hash);
  * a dynamic name are spelt alike, the one with data is found. */
 const struct answer_node *table_find(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
                                      size_t len);
+
+/* Readers: the ids of a service by its name; NULL if the name is no service's, or it has none. */
+const struct roster *table_roster(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
+                                  size_t len);
 
 /* Control thread. The node with this very name and kind. */
 struct answer_node *table_get(const struct table *t, uint64_t hash, const struct dns_name *name, uint8_t n_loose);

@@ -113,10 +113,14 @@ static int node_ensure(struct answers *a, struct world *w, const struct dns_name
     return 0;
 }
 
-void world_set(struct answer_node *n, const struct node_state *state)
+void world_set(struct answers *a, struct answer_node *n, const struct node_state *state)
 {
     atomic_store_explicit(&n->is_srv_only, state->is_srv_only, memory_order_relaxed);
     atomic_store_explicit(&n->body, state->body, memory_order_release);
+    if (state->body == &body_cold && n->rotation != 0) {
+        rotation_release(a, n->rotation);
+        atomic_store_explicit(&n->rotation, 0, memory_order_relaxed);
+    }
 }
 
 int world_acquire(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
@@ -138,7 +142,7 @@ int world_acquire(struct answers *a, struct world *w, const struct dns_name *ape
     }
     if (*node == NULL) {
         n->is_owned = true;
-        world_set(n, state);
+        world_set(a, n, state);
         *node = n;
     }
     return 0;
@@ -152,6 +156,7 @@ void world_unpublish(struct answers *a, struct world *w, struct answer_node *n)
         return;
     }
     atomic_store_explicit(&n->body, NULL, memory_order_release);
+    atomic_store_explicit(&n->roster, NULL, memory_order_release);
 }
 
 /* ── static names ── */
@@ -191,10 +196,12 @@ struct hand_over {
 static void hand_over_each(void *arg, struct answer_node *old)
 {
     struct hand_over *h = arg;
+    if (old->rotation == 0)
+        return;
     struct dns_name name = {.len = old->len};
     memcpy(name.wire, old->name, old->len);
     struct answer_node *n = table_get(&h->other->table, old->hash, &name, old->n_loose);
-    if (n == NULL || n->rotation == 0 || old->rotation == 0)
+    if (n == NULL || n->rotation == 0)
         return;
     uint32_t id = n->rotation;
     n->rotation = old->rotation;

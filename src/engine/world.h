@@ -7,6 +7,7 @@
 #include "engine/answers.h"
 #include "engine/grace.h"
 #include "engine/table.h"
+#include "engine/want.h"
 
 #define SOA_MAX      (RR_FIXED + 2 * DNS_NAME_MAX + 20)
 #define SOA_POINTERS 3
@@ -48,6 +49,8 @@ struct answer_reader {
     struct rng rng;
     rotation_position
         *chunks[ROTATION_CHUNKS]; /* grown by the control thread before a name with such an id is published */
+    struct want_ring wants;
+    bool has_news; /* control thread: wants were served since answers_has_news */
 } __attribute__((aligned(64)));
 
 struct answers {
@@ -73,9 +76,9 @@ void rotation_release(struct answers *a, uint32_t id); /* 0 is allowed */
 /* ── the world, control thread ── */
 
 struct node_state {
-    struct answer_body *body;
+    struct answer_body *body; /* NULL: an empty non-terminal all the same; &body_cold */
     bool is_srv_only;
-    bool is_rotated; /* it has, or may get, sets of more than one record */
+    bool is_rotated; /* it has, or may get, sets of more than one record: takes a rotation id, given back when cold */
 };
 
 int world_new(size_t n_domains, struct world **out) MUST_CHECK;
@@ -85,7 +88,7 @@ int world_new(size_t n_domains, struct world **out) MUST_CHECK;
 int world_acquire(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
                   uint8_t n_loose, const struct node_state *state, struct answer_node **node) MUST_CHECK;
 /* Another answer for a node that was acquired. The caller retires the body that was replaced. */
-void world_set(struct answer_node *node, const struct node_state *state);
+void world_set(struct answers *a, struct answer_node *node, const struct node_state *state);
 void world_unpublish(struct answers *a, struct world *w, struct answer_node *node);
 /* Positions of names that both worlds know go on in `next`. Cannot fail. */
 void world_hand_over(struct answers *a, struct world *old, struct world *next);

@@ -13,8 +13,11 @@
     X(udp_dropped, "datagrams that got no answer: malformed beyond a reply, or from port 0")                           \
     X(udp_refused, "datagrams from clients outside [dns] allow")                                                       \
     X(udp_send_errors, "answers that the kernel did not take")                                                         \
+    X(udp_parked, "datagrams that waited for their answer to be built")                                                \
+    X(udp_parked_dropped, "datagrams that got no answer, because too many waited")                                     \
     X(tcp_accepted, "connections accepted")                                                                            \
     X(tcp_queries, "queries on connections")                                                                           \
+    X(tcp_parked, "queries on connections that waited for their answer to be built")                                   \
     X(tcp_closed_idle, "connections closed for being idle")                                                            \
     X(tcp_closed_for_new, "idle connections closed early to make room for new ones")                                   \
     X(tcp_limited, "connections refused because their client address had too many")                                    \

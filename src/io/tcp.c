@@ -148,6 +148,7 @@ static void conn_new(struct tcp *t, int fd, const struct sockaddr_storage *peer)
     client->n++;
     t->n_conns++;
     list_push(&t->idle, &c->link);
+    list_init(&c->waiting);
     counter_add(&t->parts.counters->tcp_accepted, 1);
     atomic_store_explicit(&t->parts.counters->tcp_open, t->n_conns, memory_order_relaxed);
     if (!ev_is_active(&t->idle_timer)) {
@@ -212,6 +213,7 @@ int tcp_new(const struct tcp_parts *parts, const struct tcp_options *o, uint64_t
     t->key = key;
     list_init(&t->listeners);
     list_init(&t->idle);
+    list_init(&t->waiting);
     ev_timer_init(&t->idle_timer, on_idle, 0, 0);
     ev_timer_init(&t->pause_timer, on_pause_end, 0, 0);
     *out = t;
@@ -243,6 +245,7 @@ void tcp_conn_close(struct tcp_conn *c)
     ev_io_stop(t->parts.loop, &c->io);
     close(c->io.fd);
     list_remove(&c->link);
+    list_remove(&c->waiting);
     must(t->n_conns > 0 && c->client->n > 0);
     t->n_conns--;
     c->client->n--;

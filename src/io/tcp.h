@@ -34,6 +34,8 @@ int tcp_new(const struct tcp_parts *parts, const struct tcp_options *o, uint64_t
 int tcp_listen(struct tcp *t, int fd) MUST_CHECK;
 /* Other options, at once; connections over a new limit stay until they are idle. */
 void tcp_configure(struct tcp *t, const struct tcp_options *o);
+/* Answers the queries whose names were built. */
+void tcp_resume(struct tcp *t);
 /* Closes everything. */
 void tcp_free(struct tcp *t);
 

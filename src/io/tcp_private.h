@@ -26,6 +26,9 @@ struct tcp_conn {
     struct tcp_client *client;
     uint64_t active_ms; /* the last whole query, or the last progress in sending */
     bool is_refused;    /* by [dns] allow: is told so */
+    struct list waiting; /* in tcp->waiting while the answer to its next query is being built */
+    uint32_t wanted;     /* whose number this is */
+    uint8_t round;       /* how often that query was asked already */
     uint8_t *in, *out;  /* what is left over, NULL: nothing */
     size_t in_len, out_at, out_len;
 };
@@ -41,6 +44,7 @@ struct tcp {
     struct tcp_options o;
     uint64_t key;
     struct list listeners, idle;
+    struct list waiting; /* connections in the order of `wanted` */
     uint32_t n_conns;
     struct map clients;
     struct ev_timer idle_timer;  /* for the head of `idle` */

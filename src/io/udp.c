@@ -8,6 +8,8 @@
  * A full batch means that more may wait: it goes on, up to ROUNDS batches, then other sockets have their turn. A short
  * batch means that the socket is empty: back to the loop without asking again.
  *
+ * A query whose answer is not built yet is parked (parked.h).
+ *
  * What can go wrong: a datagram longer than a slot has lost its end (only its header is believed: FORMERR); port 0
  * cannot be answered (dropped); the kernel does not take an answer (counted and dropped: the client asks again; never
  * waited for). */
@@ -31,7 +33,7 @@
 #define SLOT_STRIDE                                                                                                    \
     (SLOT_LEN + 64) /* an odd number of cache lines, so that the slots do not share their cache sets                   \
                      */
-#define CONTROL_LEN CMSG_SPACE(sizeof(struct in6_pktinfo))
+#define CONTROL_LEN PARKED_CONTROL_MAX
 
 _Static_assert(SLOT_LEN >= DNS_UDP_MAX, "an answer fits");
 _Static_assert(SLOT_STRIDE / 64 % 2 == 1, "odd number of cache lines");
@@ -121,7 +123,7 @@ static void answer_all(struct udp *u, int n)
 {
     struct answer_request rq = {.now_ms = clock_mono_ms()};
     struct answer_item items[BATCH];
-    uint64_t refused = 0, sent = 0, answers = 0;
+    uint64_t refused = 0, sent = 0, answers = 0, parked = 0;
     for (int i = 0; i < n; i++) {
         prepare_slot(u, i, &items[i]);
         refused += items[i].is_refused;
@@ -134,6 +136,10 @@ static void answer_all(struct udp *u, int n)
             answers++;
             continue;
         }
+        if (items[i].again > 0) {
+            parked_add(u->o.parked, u->io.fd, &u->msgs[i].msg_hdr, &items[i]);
+            parked++;
+        }
         sent += send_run(u, run, i);
         run = i + 1;
     }
@@ -141,7 +147,7 @@ static void answer_all(struct udp *u, int n)
     struct io_counters *c = u->o.counters;
     counter_add(&c->udp_received, (uint64_t)n);
     counter_add(&c->udp_answered, sent);
-    counter_add(&c->udp_dropped, (uint64_t)n - answers);
+    counter_add(&c->udp_dropped, (uint64_t)n - answers - parked);
     counter_add(&c->udp_refused, refused);
     counter_add(&c->udp_send_errors, answers - sent);
 }

@@ -3,8 +3,9 @@
  * Between two polls the thread is online and may hold answers (engine/grace.h); libev's release and acquire callbacks
  * take it offline around each poll, so a worker that sleeps never delays the freeing of old answers.
  *
- * Two messages reach it, both through one ev_async: stop, and new options. Options are handed over under a mutex that
- * is taken only when there are some. */
+ * Three messages reach it, all through one ev_async: stop, new options, and that names were built for which queries wait.
+ * Options are handed over under a mutex that is taken only when there is a message. The other way, it wakes the control
+ * thread once before a poll if its queries wanted names since the last one. */
 #include "config.h" /* _GNU_SOURCE */
 
 #include "io/worker.h"
@@ -28,6 +29,11 @@ struct worker {
     int cpu;         /* pinned to it; WORKER_ANYWHERE: not */
     struct answer_reader *reader;
     struct worker_options o; /* the thread's own */
+    void (*wake)(void *arg);
+    void *wake_arg;
+    struct ev_prepare prepare;
+    uint32_t told; /* of what was posted, the control thread was told of this */
+    struct parked *parked;
     struct udp *udp[CONFIG_LIST_MAX];
     size_t n_udp;
     struct tcp *tcp;
@@ -65,6 +71,18 @@ static void on_message(struct ev_loop *loop, struct ev_async *async, int events)
     if (is_stopping) {
         ev_break(loop, EVBREAK_ALL);
     }
+    parked_run(w->parked);
+    tcp_resume(w->tcp);
+}
+
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    struct worker *w = prepare->data;
+    uint32_t posted = answer_reader_posted(w->reader);
+    if (posted != w->told) {
+        w->told = posted;
+        w->wake(w->wake_arg);
+    }
 }
 
 static void *run(void *arg)
@@ -82,16 +100,18 @@ bool worker_may_use(unsigned cpu)
     return cpu < CPU_SETSIZE && sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_ISSET(cpu, &set);
 }
 
-int worker_new(struct answer_reader *reader, const struct worker_options *o, uint64_t key, int cpu, struct worker **out)
+int worker_new(const struct worker_parts *parts, const struct worker_options *o, struct worker **out)
 {
     struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
     if (w == NULL) {
         return ERR_NOMEM;
     }
     memset(w, 0, sizeof(*w));
-    w->reader = reader;
-    w->cpu = cpu;
+    w->reader = parts->reader;
+    w->cpu = parts->cpu;
     w->o = *o;
+    w->wake = parts->wake;
+    w->wake_arg = parts->wake_arg;
     pthread_mutex_init(&w->mutex, NULL);
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (w->loop == NULL) {
@@ -103,8 +123,14 @@ int worker_new(struct answer_reader *reader, const struct worker_options *o, uin
     ev_async_init(&w->message, on_message);
     w->message.data = w;
     ev_async_start(w->loop, &w->message);
-    struct tcp_parts parts = {.loop = w->loop, .reader = reader, .acl = &w->o.acl, .counters = &w->counters};
-    int rc = tcp_new(&parts, &o->tcp, key, &w->tcp);
+    ev_prepare_init(&w->prepare, on_prepare);
+    w->prepare.data = w;
+    ev_prepare_start(w->loop, &w->prepare);
+    struct tcp_parts tcp = {.loop = w->loop, .reader = w->reader, .acl = &w->o.acl, .counters = &w->counters};
+    int rc = parked_new(w->reader, &w->counters, &w->parked);
+    if (rc == 0) {
+        rc = tcp_new(&tcp, &o->tcp, parts->key, &w->tcp);
+    }
     if (rc != 0) {
         worker_free(w);
         return rc;
@@ -126,6 +152,7 @@ int worker_listen(struct worker *w, const struct listen_pair *pair, bool is_wild
         .reader = w->reader,
         .acl = &w->o.acl,
         .counters = &w->counters,
+        .parked = w->parked,
     };
     int rc = w->n_udp < CONFIG_LIST_MAX ? udp_new(w->loop, &o, &w->udp[w->n_udp]) : ERR_LIMIT;
     if (rc != 0) {
@@ -199,12 +226,19 @@ void worker_free(struct worker *w)
         udp_free(w->udp[i]);
     }
     tcp_free(w->tcp);
+    parked_free(w->parked);
     if (w->loop != NULL) {
         ev_async_stop(w->loop, &w->message);
+        ev_prepare_stop(w->loop, &w->prepare);
         ev_loop_destroy(w->loop);
     }
     pthread_mutex_destroy(&w->mutex);
     free(w);
+}
+
+void worker_wake(struct worker *w)
+{
+    ev_async_send(w->loop, &w->message);
 }
 
 const struct io_counters *worker_counters(const struct worker *w)

@@ -82,6 +82,12 @@ static void populate(const struct row *row)
         }
     }
     must(scene_flush(&scene) == 0);
+    for (uint32_t s = 0; s < (row->n_services > 0 ? row->n_services : 1); s++) { /* names are built when they are asked for */
+        char service[64], name[128];
+        service_name(row, s, service);
+        snprintf(name, sizeof(name), "%s.service.local", service);
+        scene_ask(&scene, name, row->type);
+    }
 }
 
 static size_t random_query(const struct row *row, uint8_t *packet)

@@ -54,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct answer_request rq = {.now_ms = w->now_ms + SCENE_LAG_MS, .is_tcp = is_tcp, .tcp_keepalive = 100};
     struct answer_item item = {.packet = packet, .len = len, .cap = cap};
     answer_batch(answers_reader(w->answers, 0), &rq, &item, 1);
+    scene_ask_again(w, answers_reader(w->answers, 0), &rq, &item, query, len);
     size_t n = item.len;
     must((n == 0) == (len < DNS_HEADER_LEN || (query[2] & 0x80) != 0));
     if (n > 0) {

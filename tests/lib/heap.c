@@ -9,6 +9,7 @@ enum mode { MODE_OFF, MODE_ONCE, MODE_FROM };
 
 static struct {
     enum mode mode;
+    bool is_suspended;
     unsigned countdown;
     bool has_failed;
     long live, bytes;
@@ -45,6 +46,16 @@ bool heap_reset(void)
     return heap.has_failed;
 }
 
+void heap_suspend(void)
+{
+    heap.is_suspended = true;
+}
+
+void heap_resume(void)
+{
+    heap.is_suspended = false;
+}
+
 long heap_live(void)
 {
     return heap.live;
@@ -63,7 +74,7 @@ unsigned long heap_calls(void)
 static bool is_refused(void)
 {
     heap.calls++;
-    if (heap.mode == MODE_OFF)
+    if (heap.mode == MODE_OFF || heap.is_suspended)
         return false;
     if (heap.countdown > 0) {
         heap.countdown--;

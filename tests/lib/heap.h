@@ -20,6 +20,9 @@ void heap_fail_at(unsigned n);   /* one failure */
 void heap_fail_from(unsigned n); /* that one and every later one */
 /* No more failures. Returns true if one has happened since heap_fail_*. */
 bool heap_reset(void);
+/* Nothing fails, or counts as an allocation that could, until heap_resume. */
+void heap_suspend(void);
+void heap_resume(void);
 /* Blocks allocated and not yet freed by our own objects: equal before and after means no leak. */
 long heap_live(void);
 /* What they take, with what malloc adds to each. */

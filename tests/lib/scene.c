@@ -267,15 +267,33 @@ size_t scene_query(uint8_t *packet, const struct scene_query *q)
     return (size_t)(w.at - packet);
 }
 
+void scene_ask_again(struct scene *s, struct answer_reader *reader, const struct answer_request *rq,
+                     struct answer_item *item, const uint8_t *query, size_t len)
+{
+    struct answer_request again = *rq;
+    while (item->again > 0) {
+        CHECK(item->len == 0);
+        again.round += item->is_wanted;
+        CHECK(scene_flush(s) == 0);
+        if (rq->is_tcp) /* connections keep the query, with options that only matter there */
+            memcpy(item->packet, query, len);
+        item->len = rq->is_tcp ? len : item->again;
+        item->again = 0;
+        answer_batch(reader, &again, item, 1);
+    }
+}
+
 size_t scene_query_ask(struct scene *s, const struct scene_query *q)
 {
+    uint8_t query[512];
     size_t len = scene_query(s->packet, q);
+    struct answer_item item = {
+        .packet = s->packet, .len = len, .cap = q->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX, .is_refused = q->is_refused};
     struct answer_request rq = {.now_ms = s->now_ms + SCENE_LAG_MS, .is_tcp = q->is_tcp, .tcp_keepalive = 100};
-    struct answer_item item = {.packet = s->packet,
-                               .len = len,
-                               .cap = q->is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX,
-                               .is_refused = q->is_refused};
-    answer_batch(answers_reader(s->answers, q->reader), &rq, &item, 1);
+    struct answer_reader *reader = answers_reader(s->answers, q->reader);
+    memcpy(query, s->packet, len);
+    answer_batch(reader, &rq, &item, 1);
+    scene_ask_again(s, reader, &rq, &item, query, len);
     return item.len;
 }
 

@@ -89,6 +89,10 @@ struct scene_query {
 
 /* Writes the query; returns its length. */
 size_t scene_query(uint8_t *packet, const struct scene_query *q);
+/* As long as the answer of `item` is not built: a flush, and it is asked again, as worker and control thread do. `query`:
+ * as it came. */
+void scene_ask_again(struct scene *s, struct answer_reader *reader, const struct answer_request *rq,
+                     struct answer_item *item, const uint8_t *query, size_t len);
 /* Asks; the answer is in s->packet. */
 size_t scene_query_ask(struct scene *s, const struct scene_query *q);
 size_t scene_ask(struct scene *s, const char *name, uint16_t type); /* UDP, EDNS 1232 */

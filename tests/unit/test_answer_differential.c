@@ -404,7 +404,10 @@ static void ask(unsigned n)
             .packet = packets[i], .len = asked[i].len, .cap = is_tcp ? DNS_TCP_MAX : DNS_UDP_MAX};
     }
     struct answer_request rq = {.now_ms = scene.now_ms + SCENE_LAG_MS, .is_tcp = is_tcp, .tcp_keepalive = 100};
-    answer_batch(answers_reader(scene.answers, below(2)), &rq, items, n);
+    struct answer_reader *reader = answers_reader(scene.answers, below(2));
+    answer_batch(reader, &rq, items, n);
+    for (unsigned i = 0; i < n; i++)
+        scene_ask_again(&scene, reader, &rq, &items[i], asked[i].query, asked[i].len);
     world.now_ms = scene.now_ms;
     world.is_tcp = is_tcp;
     for (unsigned i = 0; i < n; i++) {

@@ -108,6 +108,8 @@ static void test_next_ms_says_when_to_look(void **state)
     add("web", "a", "10.0.0.1", 30000);
     assert_true(publish_next_ms(scene.publisher) <= scene.now_ms);
     scene_flush(&scene);
+    assert_true(publish_next_ms(scene.publisher) == UINT64_MAX); /* nobody asks */
+    answers("web.service.local", DNS_A);
     uint64_t next = publish_next_ms(scene.publisher);
     assert_true(next > scene.now_ms && next <= scene.now_ms + 25000);
     scene_fini(&scene);
@@ -254,9 +256,12 @@ static void test_work_is_of_the_touched_names(void **state)
     enum { N = 1000 };
     begin();
     register_many(N);
-    /* ids, own tags and ports, the rare ones: each has its carriers; the service's own has all */
-    assert_true(flush_visits() <= N + 2 * N + 2 * N + 100 + N + N + 1);
+    assert_int_equal(flush_visits(), 2 * N + 100 + 1); /* own tags and ports, the rare ones, the service's: their nodes */
     assert_int_equal(flush_visits(), 0);
+    scene_add(&scene, "web", &(struct scene_instance){.id = "n1", .address = "10.1.1.1", .tags = {"own1", "rare1"}});
+    assert_int_equal(flush_visits(), 2); /* the port that is gone, the tag that only this one has: nobody asks for others */
+    assert_int_equal(answers("web.service.local", DNS_A), 8);
+    assert_int_equal(answers("rare7.web.service.local", DNS_A), 8);
     for (unsigned i = 0; i < 3; i++) {
         char id[16], own[16];
         snprintf(id, sizeof(id), "n%u", 100 * i + 7);
@@ -445,9 +450,11 @@ static void test_queries_allocate_nothing(void **state)
     begin();
     change_everything(0);
     scene_flush(&scene);
+    expect_everything(0); /* built now */
     unsigned long before = heap_calls();
     expect_everything(0);
     rcode("nowhere.service.local", DNS_A);
+    rcode("nobody.web.service.local", DNS_A);
     rcode("example.org", DNS_ANY);
     assert_true(heap_calls() == before);
     scene_fini(&scene);

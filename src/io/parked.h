@@ -1,0 +1,26 @@
+/* Queries over UDP whose answers are being built: they wait here, in memory that was taken at the start, and are asked
+ * again when the control thread has served what they want. One for each worker. */
+#ifndef IO_PARKED_H
+#define IO_PARKED_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "engine/answer.h"
+#include "io/counters.h"
+
+#define PARKED_MAX         256 /* one more is dropped: the client asks again */
+#define PARKED_CONTROL_MAX CMSG_SPACE(sizeof(struct in6_pktinfo))
+
+struct parked;
+
+/* ERR_NOMEM. Both are borrowed. */
+int parked_new(struct answer_reader *reader, struct io_counters *counters, struct parked **out) MUST_CHECK;
+void parked_free(struct parked *p); /* NULL is allowed */
+/* Keeps the query of a slot for which `item` came back with `again`; its answer will leave by `fd` to the peer of `h`,
+ * from where its control data says. */
+void parked_add(struct parked *p, int fd, const struct msghdr *h, const struct answer_item *item);
+/* Asks again what was served. */
+void parked_run(struct parked *p);
+
+#endif
