@@ -214,7 +214,7 @@ static bool asks_for_name(const struct question *q, bool is_refused)
 }
 
 /* What answer_name is not for. */
-static size_t answer_odd(struct reply *y)
+__attribute__((cold, noinline)) static size_t answer_odd(struct reply *y)
 {
     const struct question *q = y->q;
     if ((q->flags & DNS_OPCODE_MASK) != 0)

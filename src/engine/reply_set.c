@@ -103,7 +103,7 @@ void reply_choose(struct answer_reader *r, struct reply_set *from, uint16_t type
 /* ── answers ── */
 
 /* `n` records of the ring from `first` on, or as many as fit. Returns how many. */
-static uint32_t put_run(struct reply *y, const struct reply_set *from, const struct body_group *g, uint32_t first,
+static inline uint32_t put_run(struct reply *y, const struct reply_set *from, const struct body_group *g, uint32_t first,
                         uint32_t n)
 {
     size_t begin = rr_at(from, g, first), room = reply_room(y);
@@ -165,7 +165,7 @@ static uint32_t choose(const struct reply *y, const struct reply_set *from, uint
     return n;
 }
 
-static uint32_t put_chosen(struct reply *y, const struct reply_set *from)
+__attribute__((noinline)) static uint32_t put_chosen(struct reply *y, const struct reply_set *from)
 {
     uint16_t chosen[CHOSEN_MAX];
     uint32_t n = choose(y, from, chosen), placed = 0;
@@ -185,7 +185,7 @@ static bool needs_choice(const struct reply_set *from)
                                           body_groups(from->body, set)->n_slots > 0);
 }
 
-static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
+__attribute__((noinline)) static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
 {
     while (at < end) {
         wire_put16(at, owner);
@@ -216,7 +216,7 @@ static uint16_t patch_extra(uint8_t *at, const uint8_t *end, size_t target_at, c
 }
 
 /* The same where the target is out of a pointer's reach (offset 16383, RFC 1035 section 4.1.4): owner names in full. */
-static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at,
+__attribute__((noinline)) static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at,
                               const struct extras *x)
 {
     const uint8_t *name = y->packet + target_at;

@@ -6,7 +6,14 @@
  *                  slot 2: query -> answer ─┘
  *
  * A full batch means that more may wait: it goes on, up to ROUNDS batches, then other sockets have their turn. A short
- * batch means that the socket is empty: back to the loop without asking again.
+ * batch means that the socket is empty: back to the loop without asking again. Two states:
+ *
+ *     waiting ── ROUNDS full batches in a row ──► busy: the loop does not watch the socket but looks at it each turn
+ *        ▲                                          │   without waiting, first of all; the rest of the loop goes on
+ *        └──────── a batch that is nearly empty ◄───┘
+ *
+ * A socket that is watched costs the kernel something with each packet; while one packet follows the other there is
+ * nothing to watch for.
  *
  * A query whose answer is not built yet is parked (parked.h).
  *
@@ -28,7 +35,8 @@
 #include "dns/proto.h"
 
 #define BATCH    ANSWER_BATCH
-#define ROUNDS   16
+#define ROUNDS   4 /* at most 128 answers, half a millisecond, before others have their turn */
+#define FEW      8 /* in a batch: no longer busy */
 #define SLOT_LEN 2048 /* received at most; room for DNS_UDP_MAX of answer */
 #define SLOT_STRIDE                                                                                                    \
     (SLOT_LEN + 64) /* an odd number of cache lines, so that the slots do not share their cache sets                   \
@@ -39,7 +47,8 @@ _Static_assert(SLOT_LEN >= DNS_UDP_MAX, "an answer fits");
 _Static_assert(SLOT_STRIDE / 64 % 2 == 1, "odd number of cache lines");
 
 struct udp {
-    struct ev_io io;
+    struct ev_io io;     /* waiting */
+    struct ev_idle busy; /* active: busy */
     struct ev_loop *loop;
     struct udp_options o;
     struct mmsghdr msgs[BATCH];
@@ -152,19 +161,39 @@ static void answer_all(struct udp *u, int n)
     counter_add(&c->udp_send_errors, answers - sent);
 }
 
-static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+/* Answers what waits, ROUNDS batches at most and up to the first one that is shorter than `enough`. True: all of them
+ * were that long. */
+static bool drain(struct udp *u, int enough)
 {
-    struct udp *u = CONTAINER_OF(io, struct udp, io);
     for (int round = 0; round < ROUNDS; round++) {
-        int n = recvmmsg(io->fd, u->msgs, BATCH, MSG_DONTWAIT, NULL);
+        int n = recvmmsg(u->io.fd, u->msgs, BATCH, MSG_DONTWAIT, NULL);
         if (n <= 0) {
-            break; /* empty, or an error that belongs to one datagram and is gone with it */
+            return false; /* empty, or an error that belongs to one datagram and is gone with it */
         }
         answer_all(u, n);
         reset_headers(u, n);
-        if (n < BATCH) {
-            break;
+        if (n < enough) {
+            return false;
         }
+    }
+    return true;
+}
+
+static void on_busy(struct ev_loop *loop, struct ev_idle *idle, int events)
+{
+    struct udp *u = CONTAINER_OF(idle, struct udp, busy);
+    if (!drain(u, FEW)) {
+        ev_idle_stop(loop, idle);
+        ev_io_start(loop, &u->io);
+    }
+}
+
+static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct udp *u = CONTAINER_OF(io, struct udp, io);
+    if (drain(u, BATCH)) {
+        ev_io_stop(loop, io);
+        ev_idle_start(loop, &u->busy);
     }
 }
 
@@ -187,6 +216,8 @@ int udp_new(struct ev_loop *loop, const struct udp_options *o, struct udp **out)
     }
     reset_headers(u, BATCH);
     ev_io_init(&u->io, on_readable, o->fd, EV_READ);
+    ev_idle_init(&u->busy, on_busy);
+    ev_set_priority(&u->busy, EV_MAXPRI); /* idle watchers of a priority wait for events of that priority: TCP's is less */
     ev_io_start(loop, &u->io);
     *out = u;
     return 0;
@@ -198,6 +229,7 @@ void udp_free(struct udp *u)
         return;
     }
     ev_io_stop(u->loop, &u->io);
+    ev_idle_stop(u->loop, &u->busy);
     close(u->io.fd);
     free(u);
 }
