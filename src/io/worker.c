@@ -88,6 +88,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 static void *run(void *arg)
 {
     struct worker *w = arg;
+    pthread_setname_np(pthread_self(), "worker"); /* for top -H */
     answer_reader_online(w->reader);
     ev_run(w->loop, 0);
     answer_reader_offline(w->reader);
