@@ -26,6 +26,7 @@ static void info_processors(const struct server *s, struct buf *out)
 static void info_server(void *arg, struct buf *out)
 {
     const struct server *s = arg;
+    struct turn_counts turns;
     struct buf list;
     command_info_line(out, "rollcall_version", "%s", PACKAGE_VERSION);
     command_info_line(out, "process_id", "%d", (int)getpid());
@@ -35,6 +36,10 @@ static void info_server(void *arg, struct buf *out)
     command_info_line(out, "config_file", "%s", s->source.path != NULL ? s->source.path : "");
     command_info_line(out, "reloads", "%" PRIu64, s->reloads);
     command_info_line(out, "failed_reloads", "%" PRIu64, s->failed_reloads);
+    turn_counts(s->turn, &turns);
+    command_info_line(out, "turns", "%" PRIu64, turns.turns);
+    command_info_line(out, "turn_max_ms", "%" PRIu64, turns.longest_ms);
+    command_info_line(out, "turn_recent_max_ms", "%" PRIu64, turns.recent_ms);
     buf_init(&list, 0);
     sockets_text(s->sockets.dns, s->sockets.n_dns, &list);
     command_info_line(out, "dns_listen", "%s", buf_cstr(&list));

@@ -9,8 +9,12 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/log.h"
 
 #define SLEEP_MAX_MS (LEASE_CLOCK_STEP_MS * 9 / 10)
+#define MINUTE_MS    60000
+#define LONG_MS      1000  /* a turn that is told in the log */
+#define TOLD_MS      10000 /* between two such lines */
 
 struct turn {
     struct ev_loop *loop;
@@ -21,6 +25,9 @@ struct turn {
     struct ev_async wake;
     struct lease_clock clock;
     struct core_time time;
+    uint64_t turns, longest_ms;
+    uint64_t minute_ms, this_ms, last_ms; /* when this minute began; its longest turn, and that of the one before */
+    uint64_t told_ms;                     /* a long turn; 0: never */
 };
 
 static void read_clocks(struct turn *t)
@@ -35,12 +42,40 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     read_clocks(CONTAINER_OF(check, struct turn, check));
 }
 
+static void count(struct turn *t, uint64_t spent_ms)
+{
+    uint64_t now_ms = t->time.mono_ms;
+    if (now_ms - t->minute_ms >= MINUTE_MS) {
+        t->last_ms = now_ms - t->minute_ms < 2 * MINUTE_MS ? t->this_ms : 0;
+        t->this_ms = 0;
+        t->minute_ms = now_ms;
+    }
+    t->turns++;
+    t->longest_ms = spent_ms > t->longest_ms ? spent_ms : t->longest_ms;
+    t->this_ms = spent_ms > t->this_ms ? spent_ms : t->this_ms;
+    if (spent_ms > LONG_MS && (t->told_ms == 0 || now_ms - t->told_ms >= TOLD_MS)) {
+        t->told_ms = now_ms;
+        log_event(LOG_LEVEL_WARN, "long_turn", "ms", LOG_NUM((long long)spent_ms), "why",
+                  "the control thread did nothing else meanwhile; DNS was answered", NULL);
+    }
+}
+
+void turn_counts(const struct turn *t, struct turn_counts *out)
+{
+    *out = (struct turn_counts){
+        .turns = t->turns,
+        .longest_ms = t->longest_ms,
+        .recent_ms = t->this_ms > t->last_ms ? t->this_ms : t->last_ms,
+    };
+}
+
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     struct turn *t = CONTAINER_OF(prepare, struct turn, prepare);
     t->hooks.end(t->hooks.arg);
     uint64_t next_ms = t->hooks.next_ms(t->hooks.arg);
     uint64_t spent_ms = clock_mono_ms() - t->time.mono_ms; /* deadlines count from the beginning of the turn */
+    count(t, spent_ms);
     uint64_t sleep_ms = next_ms > t->time.now_ms ? next_ms - t->time.now_ms : 0;
     if (sleep_ms > SLEEP_MAX_MS) {
         sleep_ms = SLEEP_MAX_MS;
@@ -72,6 +107,7 @@ int turn_new(struct ev_loop *loop, const struct turn_hooks *hooks, struct turn *
     t->hooks = *hooks;
     lease_clock_init(&t->clock, clock_mono_ms());
     read_clocks(t);
+    t->minute_ms = t->time.mono_ms;
     ev_prepare_init(&t->prepare, on_prepare);
     ev_prepare_start(loop, &t->prepare);
     ev_check_init(&t->check, on_check);

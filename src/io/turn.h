@@ -25,6 +25,12 @@ int turn_new(struct ev_loop *loop, const struct turn_hooks *hooks, struct turn *
 void turn_free(struct turn *t); /* NULL is allowed */
 /* Of the current turn; the pointer is good for the turn's life. */
 const struct core_time *turn_time(const struct turn *t);
+struct turn_counts {
+    uint64_t turns;
+    uint64_t longest_ms; /* of all: for so long nobody else was served */
+    uint64_t recent_ms;  /* longest of this minute and the one before */
+};
+void turn_counts(const struct turn *t, struct turn_counts *out);
 /* Another turn soon. Any thread; fits store_vtable.open. */
 void turn_wake(void *t);
 
