@@ -384,7 +384,7 @@ static void no_memory_for_a_probe(void **state)
     add(f, "ok", "exit 0");
     struct check_spec specs[] = {script("ok"), script("nobody"), {.type = CHECK_TCP, .timeout_ms = 100}};
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
-        long live = heap_live();
+        long live = heap_live(), place = specs[i].type == CHECK_TCP; /* the first to a target makes its place, which stays */
         struct probe_job job = {.probe = 1, .spec = &specs[i], .desc = f->bench.desc, .service = "web", .id = "w1"};
         struct err e;
         unsigned n = 0;
@@ -394,7 +394,7 @@ static void no_memory_for_a_probe(void **state)
             if (!heap_reset())
                 break;
             assert_int_equal(rc, ERR_NOMEM);
-            assert_int_equal(heap_live(), live);
+            assert_in_range(heap_live(), live, live + place);
         }
         assert_true(n >= 1);
         bench_wait(&f->bench, 1); /* the one that was started in the end */
