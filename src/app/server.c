@@ -412,8 +412,17 @@ void server_run(struct server *s)
 
 /* ── end ── */
 
+/* The end has begun: to be told so again must not make it an unclean one. */
+static void ignore_signals(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+}
+
 void server_stop(struct server *s)
 {
+    ignore_signals();
     for (unsigned i = 0; s->workers != NULL && i < s->n_workers; i++) {
         worker_free(s->workers[i]);
     }
@@ -436,9 +445,6 @@ void server_free(struct server *s)
     answers_free(s->answers);
     turn_free(s->turn);
     if (s->loop != NULL) {
-        ev_signal_stop(s->loop, &s->on_term);
-        ev_signal_stop(s->loop, &s->on_int);
-        ev_signal_stop(s->loop, &s->on_hup);
         ev_loop_destroy(s->loop);
     }
     free(s->id);
