@@ -167,7 +167,7 @@ static void answer_nobody(struct reply *y)
 }
 
 /* The answer of q's name is wanted; what was asked is put together again from what was read of it. */
-static size_t answer_later(struct reply *y, struct answer_item *item)
+__attribute__((noinline, cold)) static size_t answer_later(struct reply *y, struct answer_item *item)
 {
     const struct question *q = y->q;
     if (y->rq->round >= ANSWER_ROUNDS) {
@@ -349,10 +349,10 @@ static void write_answer(struct batch *b, struct tally *t, size_t i)
     };
     reply_begin(&y, item->cap);
     item->len = p->kind == PENDING_NAME ? answer_name(&y, &p->from, item) : answer_odd(&y);
-    if (y.is_cold)
-        t->cold++;
-    else
+    if (item->len != 0)
         tally_reply(t, &y);
+    else
+        t->cold++;
 }
 
 uint32_t answer_reader_posted(const struct answer_reader *r)

@@ -37,12 +37,10 @@ static void put_any(struct reply *y, uint16_t owner)
     reply_put_record(y, owner, DNS_HINFO, DNS_IN, ANY_TTL_S, hinfo, sizeof(hinfo));
 }
 
-bool reply_is_rostered(const struct reply *y, const struct world_domain *d)
+bool reply_has_in_roster(const struct reply *y)
 {
     const struct question *q = y->q;
-    size_t skip = (size_t)q->loose[0] + 1, len = q->name_len - skip;
-    if (y->rq->round > 0 || q->name_len <= skip + d->apex.len) /* it was wanted before: there is no such id */
-        return false;
+    size_t skip = (size_t)q->exact[0] + 1, len = q->name_len - skip;
     uint64_t key = y->reader->answers->key, hash = hash_bytes(q->loose + skip, len, key);
     const struct roster *r = table_roster(&y->world->table, hash, q->loose + skip, q->exact + skip, len);
     return r != NULL && roster_has(r, roster_hash(q->loose + 1, q->loose[0], key));
@@ -82,7 +80,7 @@ static bool is_in_chain(const struct answer_node *const *chain, int n, const str
 }
 
 /* Follows the CNAME that was written at `link`. */
-static void answer_chain(struct reply *y, const struct answer_node *node, const uint8_t *link)
+__attribute__((noinline)) static void answer_chain(struct reply *y, const struct answer_node *node, const uint8_t *link)
 {
     const struct answer_node *chain[CHAIN_LINKS];
     struct question *q = y->q;

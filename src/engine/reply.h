@@ -53,7 +53,13 @@ void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t c
                       uint16_t len);
 
 /* There is no node of q's name. May it be an id that nobody asked for before? */
-bool reply_is_rostered(const struct reply *y, const struct world_domain *d);
+bool reply_has_in_roster(const struct reply *y);
+static inline bool reply_is_rostered(const struct reply *y, const struct world_domain *d)
+{
+    const struct question *q = y->q;
+    bool is_under_a_name = q->name_len > 1U + q->exact[0] + d->apex.len;
+    return is_under_a_name && y->rq->round == 0 && reply_has_in_roster(y); /* after a round there is no such id */
+}
 /* The answer from what was chosen for the question's name, whose node there is. */
 void answer_node(struct reply *y, const struct reply_set *from);
 /* Class CH. */

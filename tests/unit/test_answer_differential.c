@@ -248,7 +248,7 @@ static void remove_random(void)
 
 static void pass_time(void)
 {
-    scene_advance(&scene, 500 + below(3000));
+    scene_advance(&scene, below(12) == 0 ? 61000 : 500 + below(3000)); /* long enough for names to become cold */
     for (size_t i = 0; i < world.n_instances;) {
         struct service *s = registry_service(scene.registry, instances[i].service);
         if (s != NULL && registry_instance(s, instances[i].id) != NULL) {

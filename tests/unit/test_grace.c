@@ -149,6 +149,7 @@ static void test_a_reader_that_stands_still(void **state)
                                                       .answer = ANSWER_ALL,
                                                       .order = ORDER_ROTATE}});
     scene_add(&s, "web", &(struct scene_instance){.id = "stays", .address = "10.0.1.1"});
+    assert_int_equal(scene_flush(&s), 0);
     assert_int_equal(answers(&s, "web.service.local"), 1); /* what is asked for is built at each change */
     answer_reader_online(answers_reader(s.answers, 1));
     unsigned n_published = 0, n_behind = 0;
