@@ -146,7 +146,7 @@ class Bench:
         self.fill(f"{self.count:,} instances of {self.args.services:,} services register")
         full = machine.rss_bytes(self.server.pid)
         self.weight = (full - empty) / self.count
-        self.facts.append(("memory before and after",
+        self.facts.append(("memory before and after, while nobody asks for them",
                            f"{empty / 1e6:,.0f} MB, {full / 1e6:,.0f} MB: {self.weight:.0f} bytes each"))
         for phase in (self.renewals, self.first_questions, self.flapping, self.expiry):
             self.quiet()
