@@ -134,6 +134,19 @@ static uint32_t *cut_offsets(struct body_cut *cut, bool is_needed, size_t n)
     return at;
 }
 
+/* The second round, behind the first, which begins at `ring`. */
+static void double_ring(struct body_cut *cut, const uint8_t *ring, uint32_t *at, size_t n)
+{
+    size_t len = (size_t)(cut->bytes - ring);
+    memcpy(cut->bytes, ring, len);
+    cut->bytes += len;
+    if (at == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        at[n + i] = at[i] + (uint32_t)len;
+    at[2 * n] = (uint32_t)(2 * len);
+}
+
 static void fill_ring(struct body_group *g, const struct body_plan *p, const struct set_plan *set,
                       const struct group_plan *plan, struct body_cut *cut)
 {
@@ -141,14 +154,13 @@ static void fill_ring(struct body_group *g, const struct body_plan *p, const str
     const uint8_t *ring = cut->bytes;
     g->ring = place(cut, ring);
     g->at = at != NULL ? place(cut, at) : 0;
-    for (size_t i = 0; i < 2 * plan->n; i++) {
-        const struct body_rr *rr = &p->source->rrs[plan->first + i % plan->n];
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct body_rr *rr = &p->source->rrs[plan->first + i];
         if (at != NULL)
             at[i] = (uint32_t)(cut->bytes - ring);
         cut->bytes = put_rr(cut->bytes, set->source, rr, p->source->bytes.data + rr->rdata);
     }
-    if (at != NULL)
-        at[2 * plan->n] = (uint32_t)(cut->bytes - ring);
+    double_ring(cut, ring, at, plan->n);
 }
 
 static void fill_extra(struct body_group *g, const struct body_plan *p, const struct group_plan *plan,
@@ -161,16 +173,15 @@ static void fill_extra(struct body_group *g, const struct body_plan *p, const st
     g->extra = place(cut, extra);
     g->extra_at = at != NULL ? place(cut, at) : 0;
     g->extra_len = at != NULL ? 0 : p->source->rrs[plan->first].extra_len;
-    for (size_t i = 0; i < 2 * plan->n; i++) {
-        const struct body_rr *rr = &p->source->rrs[plan->first + i % plan->n];
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct body_rr *rr = &p->source->rrs[plan->first + i];
         if (at != NULL)
             at[i] = (uint32_t)(cut->bytes - extra);
         if (rr->extra_len > 0)
             memcpy(cut->bytes, p->source->bytes.data + rr->extra, rr->extra_len);
         cut->bytes += rr->extra_len;
     }
-    if (at != NULL)
-        at[2 * plan->n] = (uint32_t)(cut->bytes - extra);
+    double_ring(cut, extra, at, plan->n);
 }
 
 static void fill_group(struct body_group *g, const struct body_plan *p, const struct set_plan *set,

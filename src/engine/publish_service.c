@@ -144,35 +144,37 @@ static void add_addresses(struct publisher *p, uint16_t type, uint32_t ttl_s, co
     }
 }
 
-/* ID.NAME.D, in the case that is shown, with '-' for '_': a target is a host name (RFC 952, RFC 1123), and clients refuse
- * '_' in those. Lookups take one for the other, so it resolves. */
-static bool target_name(struct dns_name *out, const struct pub_service *s, const char *id, const struct dns_name *apex)
+/* What the targets of a service end with: they are ID.NAME.D, in the case that is shown, with '-' for '_': a target is a
+ * host name (RFC 952, RFC 1123), and clients refuse '_' in those. Lookups take one for the other, so it resolves. */
+static bool target_suffix(struct dns_name *out, const struct pub_service *s, const struct dns_name *apex)
 {
     char host[SERVICE_NAME_MAX + 1];
     size_t len = strlen(s->service->name);
     for (size_t i = 0; i <= len; i++)
         host[i] = s->service->name[i] == '_' ? '-' : s->service->name[i];
-    return name_of_labels(out, apex, LABELS(host, id));
+    return name_of_labels(out, apex, LABELS(host));
 }
 
-static void add_srv_record(struct publisher *p, const struct pub_member *m, const struct pub_service *s,
-                           const struct dns_name *apex, uint32_t ttl_s)
+static void add_srv_record(struct publisher *p, const struct pub_member *m, const struct dns_name *suffix,
+                           uint32_t ttl_s)
 {
     const struct description *d = m->instance->desc;
-    struct dns_name target;
-    if (!target_name(&target, s, d->id, apex))
+    size_t id_len = strlen(d->id);
+    if (1 + id_len + suffix->len > DNS_NAME_MAX)
         return; /* cannot be with the limits of names and domains */
     struct body_rr *rr = body_source_rr(&p->source);
     if (rr == NULL)
         return;
     rr->priority = d->priority;
     rr->weight = d->weight;
-    uint8_t numbers[6];
-    wire_put16(numbers, d->priority);
-    wire_put16(numbers + 2, d->weight);
-    wire_put16(numbers + 4, m->port);
-    buf_append(&p->source.bytes, numbers, sizeof(numbers));
-    buf_append(&p->source.bytes, target.wire, target.len);
+    uint8_t head[7];
+    wire_put16(head, d->priority);
+    wire_put16(head + 2, d->weight);
+    wire_put16(head + 4, m->port);
+    head[6] = (uint8_t)id_len;
+    buf_append(&p->source.bytes, head, sizeof(head));
+    buf_append(&p->source.bytes, d->id, id_len);
+    buf_append(&p->source.bytes, suffix->wire, suffix->len);
     body_source_end(&p->source, rr);
     if (d->has_v4)
         body_source_extra(&p->source, rr, DNS_A, ttl_s, d->v4, sizeof(d->v4));
@@ -182,13 +184,14 @@ static void add_srv_record(struct publisher *p, const struct pub_member *m, cons
 
 static void add_srv(struct publisher *p, const struct pub_name *n, const struct dns_name *apex, uint32_t ttl_s)
 {
+    struct dns_name suffix;
     struct body_set_source *set = body_source_set(&p->source, DNS_SRV, ttl_s);
-    if (set == NULL)
+    if (set == NULL || !target_suffix(&suffix, n->service, apex))
         return;
     set->order = (uint8_t)n->service->service->policy.order;
     set->target_at = RR_FIXED + 6;
     for (size_t i = 0; i < p->members.n && !p->source.failed; i++)
-        add_srv_record(p, &p->members.by_priority[i], n->service, apex, ttl_s);
+        add_srv_record(p, &p->members.by_priority[i], &suffix, ttl_s);
 }
 
 /* RFC 6763 section 6: one string for each pair, a single empty one if there is none. */
