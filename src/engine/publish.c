@@ -1,7 +1,7 @@
-/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches, those that nobody asks for
- * only if they come or go; the turn's publish_flush takes what the workers want (publish_want.c), builds each marked name
- * once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a whole world
- * beside the old one and swaps that.
+/* Registry to answers. Happy path of a change: publish_effect marks the names that it touches, those that nobody asks
+ * for only if they come or go; the turn's publish_flush takes what the workers want (publish_want.c), builds each
+ * marked name once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a
+ * whole world beside the old one and swaps that.
  *
  * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the
  * name stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped.
@@ -299,7 +299,8 @@ static bool drop_next(struct publisher *p, struct world *w, struct pub_name *n)
     return true;
 }
 
-/* The old world's nodes go with it; its bodies are retired here. A name that is gone stays marked: the flush frees it. */
+/* The old world's nodes go with it; its bodies are retired here. A name that is gone stays marked: the flush frees it.
+ */
 static bool take_next(struct publisher *p, struct world *old, struct pub_name *n)
 {
     for (size_t d = 0; old != NULL && d < old->n_domains; d++)

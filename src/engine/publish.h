@@ -42,9 +42,10 @@ void publish_effect(struct publisher *p, const struct effect *x);
  * workers turn it into lease time by the difference. Returns 0, or ERR_NOMEM, or ERR_UNAVAILABLE while the answers are
  * behind: some names still serve what they served before and will be tried again at the next flush. */
 int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms) MUST_CHECK;
-/* Bytes that may wait for one grace period, beside the last flush before and those that wait for an earlier one. A worker
- * is online for microseconds; at 10,000 changes a second of answers of 2 kB this is three seconds of standing still. What
- * is retired beyond it would only grow until the worker goes on, so nothing more is built: names stay marked. */
+/* Bytes that may wait for one grace period, beside the last flush before and those that wait for an earlier one. A
+ * worker is online for microseconds; at 10,000 changes a second of answers of 2 kB this is three seconds of standing
+ * still. What is retired beyond it would only grow until the worker goes on, so nothing more is built: names stay
+ * marked. */
 #define PUBLISH_RETIRED_MAX ((size_t)64 << 20)
 /* Since when (clock_mono_ms of a flush) nothing is built because of that; 0: all is well. */
 uint64_t publish_behind_since_ms(const struct publisher *p);

@@ -1,7 +1,7 @@
 /* Who is in the answer of a name: the served instances that carry it, or everybody where `on_empty` says so; an id's
  * answer is that one instance, whatever its state. Gathered once for all domains. Linear in the instances of the name:
- * a change of one instance costs nothing for the names of the others. A service's own name has the registry's list of its
- * instances, other names have lists of their own. */
+ * a change of one instance costs nothing for the names of the others. A service's own name has the registry's list of
+ * its instances, other names have lists of their own. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>
@@ -103,7 +103,8 @@ const struct named_port *pub_member_port(const struct instance *i, const char *n
 {
     char folded[TAG_MAX + 1];
     for (unsigned k = 0; k < i->desc->n_ports; k++)
-        if (i->desc->more->ports[k].is_udp == is_udp && strcmp(label_fold(i->desc->more->ports[k].name, folded), name) == 0)
+        if (i->desc->more->ports[k].is_udp == is_udp &&
+            strcmp(label_fold(i->desc->more->ports[k].name, folded), name) == 0)
             return &i->desc->more->ports[k];
     return NULL;
 }

@@ -1,7 +1,7 @@
 /* Which names there are: for each service its own, for each instance its tags and its named ports, and its id, which is
  * in the service's roster and is a name only if it is asked for or is a tag, too. Kept up to date with each change in
- * O(names of the instance), so that a flush knows exactly which names to build again, and for each of them exactly which
- * instances to look at.
+ * O(names of the instance), so that a flush knows exactly which names to build again, and for each of them exactly
+ * which instances to look at.
  *
  * What can go wrong is memory, while a service, a name or an instance's list is made: then the service (or, if even
  * that could not be made, the publisher) is marked, and the next flush takes the instances from the registry again. */
@@ -242,8 +242,8 @@ static int take_names(struct publisher *p, struct pub_service *s, struct instanc
     return ERR_NOMEM;
 }
 
-/* The roster has changed. Its readers find it by the nodes of the service's name, of which there may be one more or less
- * where a static name hides it. */
+/* The roster has changed. Its readers find it by the nodes of the service's name, of which there may be one more or
+ * less where a static name hides it. */
 static void show_roster(struct publisher *p, struct pub_service *s, const struct roster *before)
 {
     const struct world *w = publisher_world(p);

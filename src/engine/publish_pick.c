@@ -17,8 +17,8 @@ struct candidates {
     const struct service *service;
     struct pub_name *name;       /* the service's, or the tag's; an id that is no tag: the service's, and: */
     const struct instance *only; /* the one with the id that was asked for; NULL: everybody */
-    const char *port;      /* folded; NULL: the instance's own */
-    bool is_all;           /* on_empty: nobody is served, everybody is given */
+    const char *port;            /* folded; NULL: the instance's own */
+    bool is_all;                 /* on_empty: nobody is served, everybody is given */
     uint16_t priority;
     uint32_t n, n_registered;
     uint64_t sum, divisor;

@@ -1,15 +1,12 @@
 /* The publisher's own structures, shared by publish*.c.
  *
- *     publisher ──► pub_service ──► pub_name (NAME, tags, named ports; ids while they are hot) ──► a place in each domain
- *                    service->publish       │    ▲
- *                       │                   ▼    │
- *                       ▼                pub_carrier: one instance at one of these names but NAME; an instance's are one
- *                     roster             block, its pub_instance; instance->publish
- *                     of ids
+ *     publisher ──► pub_service ──► pub_name (NAME, tags, named ports; ids while they are hot) ──► a place in each
+ * domain service->publish       │    ▲ │                   ▼    │ ▼                pub_carrier: one instance at one of
+ * these names but NAME; an instance's are one roster             block, its pub_instance; instance->publish of ids
  *
  * A name is cold until it is asked for: it has its nodes, with &body_cold, and nothing is done for it but when it comes
- * and goes. A question makes it hot (publish_want.c): it has an answer, which each change of it marks and a flush builds
- * again, until nobody has asked for a while. An id has no pub_name at all while it is cold: the roster knows it.
+ * and goes. A question makes it hot (publish_want.c): it has an answer, which each change of it marks and a flush
+ * builds again, until nobody has asked for a while. An id has no pub_name at all while it is cold: the roster knows it.
  *
  * A pub_service outlives its service until its names are unpublished, and is found again by its folded name if the
  * service comes back in the same turn. */
@@ -46,14 +43,14 @@ struct pub_name {
     struct list link;     /* in pub_service->names; not PUB_SERVICE */
     struct list dirty;    /* in pub_service->dirty while marked */
     struct pub_service *service;
-    uint8_t kind;          /* enum pub_kind */
-    bool is_udp;           /* PUB_PORT */
-    bool is_placed;        /* its nodes are there, or were found not to be wanted */
-    bool is_unordered;     /* a carrier came out of order: pub_next puts it right */
-    uint32_t pick;         /* position of PICK, counts up */
-    struct list carriers;  /* pub_carriers; PUB_SERVICE: empty, it has service->ordered */
-    struct instance *owner; /* PUB_LABEL: the instance with this id; NULL: only a tag */
-    struct pub_hot *hot;    /* owned; NULL: cold */
+    uint8_t kind;             /* enum pub_kind */
+    bool is_udp;              /* PUB_PORT */
+    bool is_placed;           /* its nodes are there, or were found not to be wanted */
+    bool is_unordered;        /* a carrier came out of order: pub_next puts it right */
+    uint32_t pick;            /* position of PICK, counts up */
+    struct list carriers;     /* pub_carriers; PUB_SERVICE: empty, it has service->ordered */
+    struct instance *owner;   /* PUB_LABEL: the instance with this id; NULL: only a tag */
+    struct pub_hot *hot;      /* owned; NULL: cold */
     struct pub_place *places; /* owned, one for each domain of the world */
     struct pub_place *next;   /* owned, of the world that is being built by publish_configure */
     char label[];             /* folded */
@@ -71,11 +68,11 @@ struct pub_instance {
 };
 
 struct pub_service {
-    struct map_node node;   /* in publisher->services, by folded name */
-    struct list dirty_link; /* in publisher->dirty while there is work */
-    struct list dirty;      /* marked names */
-    struct list names;      /* all but its own */
-    struct pub_name *self;  /* PUB_SERVICE */
+    struct map_node node;    /* in publisher->services, by folded name */
+    struct list dirty_link;  /* in publisher->dirty while there is work */
+    struct list dirty;       /* marked names */
+    struct list names;       /* all but its own */
+    struct pub_name *self;   /* PUB_SERVICE */
     struct service *service; /* NULL: gone */
     struct roster *roster;   /* of the attached instances; nodes of `self` point to it */
     bool needs_sync;         /* memory was short: take the instances from the registry */
@@ -109,13 +106,13 @@ struct publisher {
     uint64_t visits;
     bool has_wants; /* some were left for the next turn */
     bool needs_sync;
-    uint64_t now_ms;   /* of the latest flush */
-    uint64_t retry_ms; /* after a flush for which memory was short */
+    uint64_t now_ms;          /* of the latest flush */
+    uint64_t retry_ms;        /* after a flush for which memory was short */
     uint64_t behind_since_ms; /* clock_mono_ms; 0: not behind */
     uint32_t ttl_floor_s;
     struct body_source source;
     struct pub_members members;
-    uint32_t *dedupe; /* owned: a hash table for addresses */
+    uint32_t *dedupe;               /* owned: a hash table for addresses */
     size_t dedupe_cap, dedupe_mask; /* allocated; in use for the set at hand, less one */
 };
 
@@ -139,8 +136,8 @@ void pub_instance_changed(struct publisher *p, struct pub_service *s, struct ins
  * attached. */
 int pub_instance_attach(struct publisher *p, struct pub_service *s, struct instance *i) MUST_CHECK;
 bool pub_instance_is_attached(const struct instance *i);
-/* Takes back what attaching did, if it was attached, and marks its names. `id`: the instance may have no description any
- * more. */
+/* Takes back what attaching did, if it was attached, and marks its names. `id`: the instance may have no description
+ * any more. */
 void pub_instance_detach(struct publisher *p, struct pub_service *s, struct instance *i, const char *id);
 /* After a build: frees the name if nobody carries it and it is not published, and the service when it is gone and
  * empty.
@@ -161,8 +158,8 @@ int pub_name_place(struct publisher *p, struct world *w, struct pub_name *n, str
 void pub_name_unplace(struct publisher *p, struct world *w, struct pub_name *n, struct pub_place *places);
 
 /* publish_want.c: what is asked for becomes hot, what is not asked for any more cold. */
-int pub_name_warm(struct publisher *p, struct pub_name *n) MUST_CHECK; /* ERR_NOMEM; marks it */
-void pub_name_cool(struct publisher *p, struct pub_name *n);           /* without marking it */
+int pub_name_warm(struct publisher *p, struct pub_name *n) MUST_CHECK;     /* ERR_NOMEM; marks it */
+void pub_name_cool(struct publisher *p, struct pub_name *n);               /* without marking it */
 int pub_wants_take(struct publisher *p, const struct world *w) MUST_CHECK; /* ERR_NOMEM: the others wait */
 void pub_cool_run(struct publisher *p);
 uint64_t pub_cool_next_ms(const struct publisher *p);

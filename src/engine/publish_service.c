@@ -144,8 +144,8 @@ static void add_addresses(struct publisher *p, uint16_t type, uint32_t ttl_s, co
     }
 }
 
-/* What the targets of a service end with: they are ID.NAME.D, in the case that is shown, with '-' for '_': a target is a
- * host name (RFC 952, RFC 1123), and clients refuse '_' in those. Lookups take one for the other, so it resolves. */
+/* What the targets of a service end with: they are ID.NAME.D, in the case that is shown, with '-' for '_': a target is
+ * a host name (RFC 952, RFC 1123), and clients refuse '_' in those. Lookups take one for the other, so it resolves. */
 static bool target_suffix(struct dns_name *out, const struct pub_service *s, const struct dns_name *apex)
 {
     char host[SERVICE_NAME_MAX + 1];
@@ -331,8 +331,7 @@ static int place(struct publisher *p, struct world *w, struct pub_name *n, size_
                  struct pub_place *at)
 {
     const struct dns_name *apex = &w->domains[d].apex;
-    bool is_nxdomain =
-        has_members && p->members.n == 0 && n->service->service->policy.on_empty == ON_EMPTY_NXDOMAIN;
+    bool is_nxdomain = has_members && p->members.n == 0 && n->service->service->policy.on_empty == ON_EMPTY_NXDOMAIN;
     struct wanted wanted[NODES_OF_NAME] = {0};
     want_names(n, apex, !is_nxdomain, wanted);
     bool has_some = false;

@@ -1,12 +1,12 @@
-/* Hot and cold. A name becomes hot when a worker wants its answer, and is built by the flush of that turn; it becomes cold
- * again when it was not asked for during COOL_MS.
+/* Hot and cold. A name becomes hot when a worker wants its answer, and is built by the flush of that turn; it becomes
+ * cold again when it was not asked for during COOL_MS.
  *
- * Taking wants is bounded by what they cost to build, so that a flood of first questions does not keep the registry from
- * its work: the others wait in their rings, and when these are full the workers leave questions unanswered. So is
+ * Taking wants is bounded by what they cost to build, so that a flood of first questions does not keep the registry
+ * from its work: the others wait in their rings, and when these are full the workers leave questions unanswered. So is
  * cooling, by count.
  *
- * What can go wrong is memory: the want stays, or the name stays marked, and the flush is tried again. A name that is not
- * there any more needs nothing: the worker asks the table again and finds that out. */
+ * What can go wrong is memory: the want stays, or the name stays marked, and the flush is tried again. A name that is
+ * not there any more needs nothing: the worker asks the table again and finds that out. */
 #include "engine/publish_private.h"
 
 #include <stdlib.h>

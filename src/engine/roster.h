@@ -1,10 +1,10 @@
-/* Which ids a service has, for readers, in a few bytes each: a set of 32-bit hashes, so that ids need no node in the table
- * of names before they are asked for. An id whose hash is not in it does not exist; one whose hash is may exist (a chance
- * of n / 2^32 for one that does not).
+/* Which ids a service has, for readers, in a few bytes each: a set of 32-bit hashes, so that ids need no node in the
+ * table of names before they are asked for. An id whose hash is not in it does not exist; one whose hash is may exist
+ * (a chance of n / 2^32 for one that does not).
  *
- * One writer, the control thread; readers take no lock. Adding and removing are one store each; a roster that gets full of
- * entries and tombstones is copied into another block, and the old one is retired. The owner then tells readers where the
- * new one is. Equal hashes of two ids are two entries, so removing one leaves the other. */
+ * One writer, the control thread; readers take no lock. Adding and removing are one store each; a roster that gets full
+ * of entries and tombstones is copied into another block, and the old one is retired. The owner then tells readers
+ * where the new one is. Equal hashes of two ids are two entries, so removing one leaves the other. */
 #ifndef ENGINE_ROSTER_H
 #define ENGINE_ROSTER_H
 

@@ -1,5 +1,5 @@
-/* Names that readers want: a ring for each reader, from it to the control thread, which builds what is wanted. One writer,
- * one reader, no locks, nothing allocated. Wants are numbered as they are posted; numbers wrap.
+/* Names that readers want: a ring for each reader, from it to the control thread, which builds what is wanted. One
+ * writer, one reader, no locks, nothing allocated. Wants are numbered as they are posted; numbers wrap.
  *
  *     reader    posted ──►  [ name 7 ][ name 8 ][ name 9 ]
  *     control                 taken ──────────────► 10        when they are built and published: served = taken */

@@ -1,6 +1,6 @@
 /* A ring: queries are parked in the order of what they want, and that is served in order, so whoever is first is ready
- * first. A query whose name is cold again when it is asked again (it went and came back meanwhile) goes to the end, a few
- * times, before it gets SERVFAIL. */
+ * first. A query whose name is cold again when it is asked again (it went and came back meanwhile) goes to the end, a
+ * few times, before it gets SERVFAIL. */
 #include "config.h" /* _GNU_SOURCE */
 
 #include "io/parked.h"

@@ -3,9 +3,9 @@
  * Between two polls the thread is online and may hold answers (engine/grace.h); libev's release and acquire callbacks
  * take it offline around each poll, so a worker that sleeps never delays the freeing of old answers.
  *
- * Three messages reach it, all through one ev_async: stop, new options, and that names were built for which queries wait.
- * Options are handed over under a mutex that is taken only when there is a message. The other way, it wakes the control
- * thread once before a poll if its queries wanted names since the last one. */
+ * Three messages reach it, all through one ev_async: stop, new options, and that names were built for which queries
+ * wait. Options are handed over under a mutex that is taken only when there is a message. The other way, it wakes the
+ * control thread once before a poll if its queries wanted names since the last one. */
 #include "config.h" /* _GNU_SOURCE */
 
 #include "io/worker.h"

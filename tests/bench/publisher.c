@@ -1,6 +1,6 @@
-/* What the publisher costs on one thread: the memory of an instance while nobody asks and when everybody does, a reload,
- * and building the answer of one large service. `make bench-publisher` prints a table; nothing is compared with a bar
- * here. */
+/* What the publisher costs on one thread: the memory of an instance while nobody asks and when everybody does, a
+ * reload, and building the answer of one large service. `make bench-publisher` prints a table; nothing is compared with
+ * a bar here. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>

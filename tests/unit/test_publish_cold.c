@@ -186,7 +186,8 @@ static void test_life_of_an_id(void **state)
         scene_flush(&scene);
         scene_ask(&scene, "a.web.service.local", DNS_A);
         assert_int_equal(scene_header(scene.packet).an, 1);
-        scene_add(&scene, "web", &(struct scene_instance){.id = "a", .address = "10.0.0.2"}); /* hot: built with the turn */
+        scene_add(&scene, "web",
+                  &(struct scene_instance){.id = "a", .address = "10.0.0.2"}); /* hot: built with the turn */
         scene_flush(&scene);
         assert_int_equal(look(0, "A.web.service.local", 0), DNS_NOERROR);
         assert_int_equal(scene.packet[last_len - 1], 2);
@@ -194,6 +195,47 @@ static void test_life_of_an_id(void **state)
         scene_flush(&scene);
         assert_int_equal(look(1, "a.web.service.local", 0), DNS_NXDOMAIN);
     }
+    scene_fini(&scene);
+}
+
+/* Each id is known from its registration on, while the roster grows and shrinks. */
+static void test_ids_are_known_at_once(void **state)
+{
+    enum { N = 300 };
+    char id[16], name[64];
+    begin();
+    add("web", "first", 0);
+    scene_flush(&scene);
+    for (int i = 0; i < 2 * N; i++) {
+        snprintf(id, sizeof(id), "n%d", i % N);
+        snprintf(name, sizeof(name), "%s.web.service.local", id);
+        if (i < N)
+            add("web", id, 0);
+        else
+            scene_remove(&scene, "web", id);
+        if (i < N)
+            assert_int_equal(look(0, name, 0), COLD);
+        scene_flush(&scene);
+        assert_int_equal(look(0, name, 1), i < N ? DNS_NOERROR : DNS_NXDOMAIN);
+        assert_int_equal(look(0, "first.web.service.local", 0), i == 0 ? COLD : DNS_NOERROR);
+        scene_ask(&scene, "first.web.service.local", DNS_A);
+    }
+    scene_fini(&scene);
+}
+
+/* Gone and back before anybody could see it. */
+static void test_hot_id_back_in_the_same_turn(void **state)
+{
+    begin();
+    add("web", "a", 0);
+    add("web", "b", 0);
+    scene_flush(&scene);
+    scene_ask(&scene, "a.web.service.local", DNS_A);
+    scene_remove(&scene, "web", "a");
+    scene_add(&scene, "web", &(struct scene_instance){.id = "A", .address = "10.0.0.2"});
+    scene_flush(&scene);
+    assert_int_equal(look(0, "a.web.service.local", 0), DNS_NOERROR);
+    assert_int_equal(scene.packet[last_len - 1], 2);
     scene_fini(&scene);
 }
 
@@ -231,8 +273,8 @@ static void test_flood_of_random_names(void **state)
     for (int i = 0; i < 100000; i++) {
         static const char *const below[] = {"web.", "n1.web.", "", "_tcp.web."};
         char name[128];
-        snprintf(name, sizeof(name), "%s%llx.%sservice.local", i % 3 == 0 ? "n1x" : "", (unsigned long long)rng_u64(&rng),
-                 below[i % 4]);
+        snprintf(name, sizeof(name), "%s%llx.%sservice.local", i % 3 == 0 ? "n1x" : "",
+                 (unsigned long long)rng_u64(&rng), below[i % 4]);
         assert_int_equal(look(0, name, 0), DNS_NXDOMAIN);
     }
     assert_int_equal(answer_reader_posted(answers_reader(scene.answers, 0)), posted);
@@ -242,7 +284,8 @@ static void test_flood_of_random_names(void **state)
 /* A name that the roster takes for an id and that has no node all the same: a static name hides it. */
 static void test_roster_is_wrong(void **state)
 {
-    scene_init(&scene, &(struct scene_options){.zones = {"a_b.web IN A 192.0.2.1\ntoid IN CNAME c.web\nweb_1 IN A 192.0.2.2\n"}});
+    scene_init(&scene, &(struct scene_options){
+                           .zones = {"a_b.web IN A 192.0.2.1\ntoid IN CNAME c.web\nweb_1 IN A 192.0.2.2\n"}});
     add("web", "a-b", 0);
     add("web", "c", 0);
     add("web-1", "d", 0);
@@ -362,7 +405,8 @@ static void test_changes_of_cold_names_cost_nothing(void **state)
         char id[16];
         snprintf(id, sizeof(id), "n%d", i);
         scene_add(&scene, "web",
-                  &(struct scene_instance){.id = id, .address = "10.0.0.1", .tags = {"blue"}, .lease_ms = 10000, .check = "ttl 1h"});
+                  &(struct scene_instance){
+                      .id = id, .address = "10.0.0.1", .tags = {"blue"}, .lease_ms = 10000, .check = "ttl 1h"});
     }
     scene_flush(&scene);
     uint64_t visits = publish_visits(scene.publisher);
@@ -440,6 +484,8 @@ int main(void)
         cmocka_unit_test(test_first_question),
         cmocka_unit_test(test_two_workers_want_the_same),
         cmocka_unit_test(test_life_of_an_id),
+        cmocka_unit_test(test_ids_are_known_at_once),
+        cmocka_unit_test(test_hot_id_back_in_the_same_turn),
         cmocka_unit_test(test_wanted_and_gone),
         cmocka_unit_test(test_flood_of_random_names),
         cmocka_unit_test(test_roster_is_wrong),
