@@ -250,10 +250,8 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
 
 uint64_t publish_next_ms(const struct publisher *p)
 {
-    if (has_marked(p))
+    if (has_marked(p) || p->has_wants)
         return p->retry_ms;
-    if (p->has_wants)
-        return 0;
     uint64_t look_ms = wheel_next_ms(&p->bounds), cool_ms = pub_cool_next_ms(p);
     return look_ms < cool_ms ? look_ms : cool_ms;
 }
