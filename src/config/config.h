@@ -38,8 +38,8 @@ struct config_network { /* "10.0.0.0/8" */
 
 struct config_service { /* [service NAME] */
     char name[SERVICE_NAME_MAX + 1];
-    struct service_policy policy; /* [dns] values where the section gives none; .check points to `check` or is NULL */
-    struct check_spec check;
+    struct service_policy policy; /* [dns] values where the section gives none; .check is `check` */
+    struct check_spec *check;     /* owned; NULL: none */
 };
 
 struct config_script { /* [script NAME]: the only commands a check can run */

@@ -361,20 +361,25 @@ static bool cpus_is_equal(const struct option *row, const void *a, const void *b
 
 /* ── a check ── */
 
+static void check_clear(const struct option *row, void *base)
+{
+    struct check_spec **spec = option_field(row, base);
+    free(*spec);
+    *spec = NULL;
+}
+
 static int check_set(const struct option *row, const char *value, void *base, struct err *e)
 {
-    struct check_spec *spec = option_field(row, base);
-    if (value[0] == '\0') {
-        memset(spec, 0, sizeof(*spec));
-        return 0;
-    }
-    return check_spec_parse(value, spec, e);
+    check_clear(row, base);
+    return value[0] != '\0' ? check_spec_new(value, option_field(row, base), e) : 0;
 }
 
 static bool check_is_equal(const struct option *row, const void *a, const void *b)
 {
-    const struct check_spec *x = option_field_const(row, a), *y = option_field_const(row, b);
-    return strcmp(x->text, y->text) == 0;
+    struct check_spec *const *x = option_field_const(row, a), *const *y = option_field_const(row, b);
+    if (*x == NULL || *y == NULL)
+        return *x == *y;
+    return strcmp((*x)->text, (*y)->text) == 0;
 }
 
 const struct option_type option_cpus = {"processors", cpus_set, cpus_is_equal, NULL};
@@ -383,4 +388,4 @@ const struct option_type option_networks = {"networks", networks_set, networks_i
 const struct option_type option_domains = {"domains", domains_set, domains_is_equal, NULL};
 const struct option_type option_files = {"paths", files_set, files_is_equal, files_clear};
 const struct option_type option_addresses = {"addresses", addresses_set, addresses_is_equal, NULL};
-const struct option_type option_check = {"check", check_set, check_is_equal, NULL};
+const struct option_type option_check = {"check", check_set, check_is_equal, check_clear};

@@ -68,7 +68,7 @@ static int service_load(const struct draft *d, const struct draft_section *s, st
     strcpy(service->name, s->name);
     service->policy = c->dns.policy;
     int rc = named_section_load(d, s, service, e);
-    service->policy.check = service->check.text[0] != '\0' ? &service->check : NULL;
+    service->policy.check = service->check;
     return rc;
 }
 
@@ -185,6 +185,8 @@ void config_free(struct config *c)
         if (row->type != NULL && row->type->clear != NULL && section_find(row->section)->kind == SECTION_PLAIN)
             row->type->clear(row, c);
     }
+    for (size_t i = 0; i < c->n_services; i++)
+        free(c->services[i].check);
     for (size_t i = 0; i < c->n_scripts; i++) {
         free(c->scripts[i].command);
         free(c->scripts[i].user);

@@ -1,14 +1,16 @@
 /* The parser of check specs. Bytes come from the network, so every word is validated and every refusal says what would
  * be right.
  *
- * The happy path: blanks are folded, the first word says what kind of check it is (a URL, `ttl`, `script:NAME`), every
- * further word is key=value from a table of options that says which kinds know it. Defaults come last.
+ * The happy path: blanks are folded and the text is kept, the first word says what kind of check it is (a URL, `ttl`,
+ * `script:NAME`), every further word is key=value from a table of options that says which kinds know it. Defaults come
+ * last.
  *
  * What can go wrong: an unknown kind, key or value; a key given twice or to a kind that does not know it; a part too
  * long. */
 #include "registry/check_spec.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/duration.h"
@@ -119,8 +121,17 @@ static bool is_v6_char(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
 }
 
+/* A copy behind the strings that are in the room already. */
+static const char *keep(char **room, const char *from, size_t len)
+{
+    char *out = memcpy(*room, from, len);
+    out[len] = '\0';
+    *room += len + 1;
+    return out;
+}
+
 /* `at` stands behind "scheme://". Returns what follows the host, NULL if the host is wrong. */
-static const char *parse_host(const char *at, char host[CHECK_HOST_MAX])
+static const char *parse_host(const char *at, char **room, struct check_spec *s)
 {
     size_t len = 0;
     if (*at == '[') {
@@ -129,20 +140,21 @@ static const char *parse_host(const char *at, char host[CHECK_HOST_MAX])
             len++;
         if (len < 2 || len >= CHECK_HOST_MAX || at[len] != ']' || memchr(at, ':', len) == NULL)
             return NULL;
-        memcpy(host, at, len);
+        s->host = keep(room, at, len);
         return at + len + 1;
     }
     while (is_host_char(at[len]))
         len++;
     if (len >= CHECK_HOST_MAX || (len > 0 && (at[0] == '.' || at[0] == '-')))
         return NULL;
-    memcpy(host, at, len);
+    if (len > 0)
+        s->host = keep(room, at, len);
     return at + len;
 }
 
-static int parse_url(const char *word, const char *rest, struct check_spec *s, struct err *e)
+static int parse_url(const char *word, const char *rest, char **room, struct check_spec *s, struct err *e)
 {
-    const char *at = parse_host(rest, s->host);
+    const char *at = parse_host(rest, room, s);
     if (at == NULL)
         return err_set(e, ERR_BADARG, "check \"%.128s\": a host name, an IPv4 address or [IPv6] is expected after ://",
                        word);
@@ -162,11 +174,14 @@ static int parse_url(const char *word, const char *rest, struct check_spec *s, s
                        check_type_name(s->type), s->type == CHECK_TCP ? "" : "[/path]");
     if (strlen(at) >= CHECK_PATH_MAX)
         return err_set(e, ERR_LIMIT, "check \"%.64s...\": the path has more than %d bytes", word, CHECK_PATH_MAX - 1);
-    strcpy(s->path, *at == '\0' && s->type != CHECK_TCP ? "/" : at);
+    if (*at != '\0')
+        s->path = keep(room, at, strlen(at));
+    else if (s->type != CHECK_TCP)
+        s->path = "/";
     return 0;
 }
 
-static int parse_script(const char *word, const char *name, struct check_spec *s, struct err *e)
+static int parse_script(const char *word, const char *name, char **room, struct check_spec *s, struct err *e)
 {
     size_t len = strlen(name);
     bool is_good = len > 0 && len <= CHECK_SCRIPT_NAME_MAX;
@@ -176,11 +191,11 @@ static int parse_script(const char *word, const char *name, struct check_spec *s
         return err_set(
             e, ERR_BADARG,
             "check \"%.80s\": script:NAME is expected, the name of a [script NAME] section of the configuration", word);
-    memcpy(s->script, name, len + 1);
+    s->script = keep(room, name, len);
     return 0;
 }
 
-static int parse_kind(const char *word, struct check_spec *s, struct err *e)
+static int parse_kind(const char *word, char **room, struct check_spec *s, struct err *e)
 {
     static const struct {
         const char *prefix;
@@ -193,7 +208,7 @@ static int parse_kind(const char *word, struct check_spec *s, struct err *e)
     }
     if (strncmp(word, "script:", 7) == 0) {
         s->type = CHECK_SCRIPT;
-        return parse_script(word, word + 7, s, e);
+        return parse_script(word, word + 7, room, s, e);
     }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         size_t len = strlen(kinds[i].prefix);
@@ -202,7 +217,7 @@ static int parse_kind(const char *word, struct check_spec *s, struct err *e)
         s->type = kinds[i].type;
         if (s->type == CHECK_GRPC)
             return err_set(e, ERR_BADARG, "grpc checks are not built yet; tcp://:PORT tells whether the port is open");
-        return parse_url(word, word + len, s, e);
+        return parse_url(word, word + len, room, s, e);
     }
     return err_set(e, ERR_BADARG,
                    "check \"%.64s\": http://..., https://..., tcp://..., script:NAME or \"ttl DURATION\" is expected",
@@ -239,8 +254,8 @@ static void set_values(struct check_spec *s, const uint64_t values[N_KEYS])
     s->timeout_ms = (uint32_t)values[KEY_TIMEOUT];
     if (s->timeout_ms == 0 && s->type != CHECK_SCRIPT)
         s->timeout_ms = s->interval_ms < DEFAULT_TIMEOUT_MS ? s->interval_ms : DEFAULT_TIMEOUT_MS;
-    s->rise = (uint16_t)(values[KEY_RISE] != 0 ? values[KEY_RISE] : 2);
-    s->fall = (uint16_t)(values[KEY_FALL] != 0 ? values[KEY_FALL] : 3);
+    s->rise = (uint8_t)(values[KEY_RISE] != 0 ? values[KEY_RISE] : 2);
+    s->fall = (uint8_t)(values[KEY_FALL] != 0 ? values[KEY_FALL] : 3);
     s->expect = (uint16_t)values[KEY_EXPECT];
     s->is_insecure = values[KEY_INSECURE] != 0;
     s->remove_ms = (uint32_t)values[KEY_REMOVE];
@@ -255,18 +270,26 @@ static int parse_ttl(const char *word, uint64_t *ms, struct err *e)
                    word != NULL ? word : "");
 }
 
-int check_spec_parse(const char *text, struct check_spec *out, struct err *e)
+/* The text, and of its first word a host and a path (or a name) with their ends. */
+size_t check_strings_room(const char *text)
 {
-    char words[CHECK_SPEC_TEXT_MAX], *next = NULL;
+    size_t len = strnlen(text, CHECK_SPEC_TEXT_MAX - 1);
+    size_t room = len + 1 + strcspn(text + strspn(text, " \t"), " \t") + 2;
+    return room < CHECK_STRINGS_MAX ? room : CHECK_STRINGS_MAX;
+}
+
+int check_spec_parse(const char *text, char *room, struct check_spec *out, struct err *e)
+{
+    char folded[CHECK_SPEC_TEXT_MAX], *next = NULL;
     uint64_t values[N_KEYS] = {0};
-    memset(out, 0, sizeof(*out));
-    int rc = fold_text(text, out->text, e);
+    *out = (struct check_spec){.text = room, .host = "", .path = "", .script = ""};
+    int rc = fold_text(text, folded, e);
     if (rc != 0)
         return rc;
-    memcpy(words, out->text, sizeof(words));
-    const char *first = strtok_r(words, " ", &next);
+    out->text = keep(&room, folded, strlen(folded));
+    const char *first = strtok_r(folded, " ", &next);
     must(first != NULL);
-    rc = parse_kind(first, out, e);
+    rc = parse_kind(first, &room, out, e);
     if (rc == 0 && out->type == CHECK_TTL)
         rc = parse_ttl(strtok_r(NULL, " ", &next), &values[KEY_INTERVAL], e);
     for (char *word; rc == 0 && (word = strtok_r(NULL, " ", &next)) != NULL;)
@@ -274,6 +297,20 @@ int check_spec_parse(const char *text, struct check_spec *out, struct err *e)
     if (rc == 0)
         set_values(out, values);
     return rc;
+}
+
+int check_spec_new(const char *text, struct check_spec **out, struct err *e)
+{
+    struct check_spec *spec = malloc(sizeof(*spec) + check_strings_room(text));
+    if (spec == NULL)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    int rc = check_spec_parse(text, (char *)(spec + 1), spec, e);
+    if (rc != 0) {
+        free(spec);
+        return rc;
+    }
+    *out = spec;
+    return 0;
 }
 
 const char *check_type_name(enum check_type type)

@@ -310,9 +310,12 @@ static int fill_ports(struct fill *f, struct err *e)
 static int fill_checks(struct fill *f, struct err *e)
 {
     for (size_t i = 0; i < f->in->n_checks; i++) {
-        int rc = check_spec_parse(f->in->checks[i], &f->checks[i], e);
+        size_t room = check_strings_room(f->in->checks[i]);
+        must((size_t)(f->end - f->at) >= room);
+        int rc = check_spec_parse(f->in->checks[i], f->at, &f->checks[i], e);
         if (rc != 0)
             return rc;
+        f->at += room;
         for (size_t j = 0; j < i; j++)
             if (strcmp(f->checks[j].text, f->checks[i].text) == 0)
                 return err_set(e, ERR_BADARG, "check \"%.128s\" is given twice", f->checks[i].text);
@@ -344,7 +347,7 @@ static int check_limits(const struct description_input *in, const struct descrip
     return 0;
 }
 
-/* Bytes of all strings, no less than what keep() will take. */
+/* Bytes of all strings, no less than what they will take. */
 static size_t string_bytes(const struct description_input *in)
 {
     size_t n = in->n_ports * (PORT_NAME_MAX + 1);
@@ -352,6 +355,8 @@ static size_t string_bytes(const struct description_input *in)
         n += strlen(in->tags[i]) + 1;
     for (size_t i = 0; i < in->n_meta; i++)
         n += strlen(in->meta[i].key) + strlen(in->meta[i].value) + 2;
+    for (size_t i = 0; i < in->n_checks; i++)
+        n += check_strings_room(in->checks[i]);
     return n;
 }
 

@@ -17,12 +17,13 @@
 
 int check_block_new(const struct check_spec *spec, struct description **out)
 {
-    struct description *d = calloc(1, sizeof(*d) + sizeof(*d->more) + sizeof(*spec));
+    struct description *d = calloc(1, sizeof(*d) + sizeof(*d->more) + sizeof(*spec) + check_strings_room(spec->text));
     if (d == NULL)
         return ERR_NOMEM;
     struct description_more *more = (struct description_more *)(void *)(d + 1);
     struct check_spec *copy = (struct check_spec *)(void *)(more + 1);
-    *copy = *spec;
+    int rc = check_spec_parse(spec->text, (char *)(copy + 1), copy, NULL);
+    must(rc == 0); /* its own text */
     more->checks = copy;
     d->more = more;
     d->refs = 1;

@@ -407,7 +407,7 @@ static void do_section(struct world *w, const struct words *a)
     if (ttl != NULL)
         w->sections[i].policy.ttl_s = (uint32_t)number(ttl);
     if (check != NULL) {
-        int rc = check_spec_parse(check, &w->section_checks[i], NULL);
+        int rc = check_spec_parse(check, w->section_strings[i], &w->section_checks[i], NULL);
         must(rc == 0);
         w->sections[i].policy.check = &w->section_checks[i];
     }

@@ -32,6 +32,7 @@ struct world {
     struct service_policy policy;
     struct service_section sections[WORLD_SECTIONS];
     struct check_spec section_checks[WORLD_SECTIONS];
+    char section_strings[WORLD_SECTIONS][CHECK_STRINGS_MAX];
     char section_names[WORLD_SECTIONS][SERVICE_NAME_MAX + 1];
     size_t n_sections;
     uint64_t now_ms, next_request;

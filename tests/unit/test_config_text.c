@@ -59,7 +59,8 @@ static void a_service_takes_from_dns_even_when_dns_comes_later(void **state)
     struct config *c = config_good("[service a]\ncheck = tcp://:80\n[service b]\n[dns]\nttl = 9\n");
     assert_int_equal(c->n_services, 2);
     assert_int_equal(c->services[0].policy.ttl_s, 9);
-    assert_ptr_equal(c->services[0].policy.check, &c->services[0].check);
+    assert_ptr_equal(c->services[0].policy.check, c->services[0].check);
+    assert_string_equal(c->services[0].check->text, "tcp://:80");
     assert_null(c->services[1].policy.check);
     config_free(c);
 }

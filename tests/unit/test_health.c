@@ -104,9 +104,10 @@ static void drop(const char *id)
 static void set_service_check(const char *check)
 {
     struct check_spec spec;
+    char room[CHECK_STRINGS_MAX];
     struct service_section web = {.name = "web", .policy = policy};
     if (check != NULL) {
-        assert_int_equal(check_spec_parse(check, &spec, NULL), 0);
+        assert_int_equal(check_spec_parse(check, room, &spec, NULL), 0);
         web.policy.check = &spec;
     }
     struct effects x;

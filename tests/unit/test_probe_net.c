@@ -46,14 +46,12 @@ static int teardown(void **state)
 
 static struct check_spec http(const char *path)
 {
-    struct check_spec s = {.type = CHECK_HTTP};
-    snprintf(s.path, sizeof(s.path), "%s", path);
-    return s;
+    return (struct check_spec){.type = CHECK_HTTP, .host = "", .path = path};
 }
 
 static struct check_spec tcp(uint16_t port)
 {
-    return (struct check_spec){.type = CHECK_TCP, .port = port};
+    return (struct check_spec){.type = CHECK_TCP, .host = "", .path = "", .port = port};
 }
 
 /* A port of 127.0.0.1 where nobody listens (any more). */
@@ -198,7 +196,7 @@ static void http_over_ipv6(void **state)
     bench_expect(&f->bench, http("/ok"), CHECK_PASSING, "HTTP 200");
     bench_expect(&f->bench, tcp(0), CHECK_PASSING, "connected");
     struct check_spec s = http("/ok"); /* the same as a host of the check */
-    snprintf(s.host, sizeof(s.host), "::1");
+    s.host = "::1";
     bench_expect(&f->bench, s, CHECK_PASSING, "HTTP 200");
     http_target_free(t6);
 }
@@ -294,7 +292,7 @@ void freeaddrinfo(struct addrinfo *info)
 
 static struct check_spec at_host(struct check_spec s, const char *host)
 {
-    snprintf(s.host, sizeof(s.host), "%s", host);
+    s.host = host;
     return s;
 }
 
@@ -393,7 +391,7 @@ static void https_verifies_the_certificate(void **state)
         tls_stop(&server);
         skip(); /* no openssl here */
     }
-    struct check_spec s = {.type = CHECK_HTTPS, .path = "/"};
+    struct check_spec s = {.type = CHECK_HTTPS, .host = "", .path = "/"};
     struct probe_bench strangers, friends;
     bench_init(&strangers, (struct prober_options){.ca_file = NULL});
     strangers.desc->port = server.port;

@@ -81,9 +81,7 @@ static struct config_script *add(struct fixture *f, const char *name, const char
 
 static struct check_spec script(const char *name)
 {
-    struct check_spec s = {.type = CHECK_SCRIPT};
-    snprintf(s.script, sizeof(s.script), "%s", name);
-    return s;
+    return (struct check_spec){.type = CHECK_SCRIPT, .host = "", .script = name};
 }
 
 static void expect(struct fixture *f, const char *text, enum check_status status, const char *output)
@@ -382,7 +380,7 @@ static void no_memory_for_a_probe(void **state)
 {
     struct fixture *f = *state;
     add(f, "ok", "exit 0");
-    struct check_spec specs[] = {script("ok"), script("nobody"), {.type = CHECK_TCP, .timeout_ms = 100}};
+    struct check_spec specs[] = {script("ok"), script("nobody"), {.type = CHECK_TCP, .host = "", .timeout_ms = 100}};
     for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
         long live = heap_live(), place = specs[i].type == CHECK_TCP; /* the first to a target makes its place, which stays */
         struct probe_job job = {.probe = 1, .spec = &specs[i], .desc = f->bench.desc, .service = "web", .id = "w1"};

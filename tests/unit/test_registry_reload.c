@@ -61,9 +61,10 @@ static void test_new(void **state)
 {
     const struct registry_options o = {.expiry_slice = 1};
     struct check_spec check;
+    char room[CHECK_STRINGS_MAX];
     long live = heap_live();
     unsigned n = 0;
-    assert_int_equal(check_spec_parse("tcp://:80", &check, NULL), 0);
+    assert_int_equal(check_spec_parse("tcp://:80", room, &check, NULL), 0);
     const struct service_policy p = {.check = &check};
     for (;; n++) {
         struct registry *r = NULL;
@@ -92,7 +93,8 @@ static void test_configure(void **state)
     long live = heap_live();
     struct world *w = begin();
     struct check_spec check;
-    assert_int_equal(check_spec_parse("tcp://:80", &check, NULL), 0);
+    char room[CHECK_STRINGS_MAX];
+    assert_int_equal(check_spec_parse("tcp://:80", room, &check, NULL), 0);
     w->sections[0] = (struct service_section){.name = "Web", .policy = {.ttl_s = 9, .check = &check}};
     w->sections[1] = (struct service_section){.name = "new", .policy = {.ttl_s = 9, .check = &check}};
     w->n_sections = 2;

@@ -14,6 +14,8 @@
 #define LEASE_MS 60000
 #define GRACE_MS 5000
 #define BYTES    303 /* of an instance at most: the 275 measured with a million, and a tenth more */
+#define CHECK    "http://:8080/healthz interval=10s"
+#define CHECK_BYTES 571 /* of an instance with it: 519 measured, and a tenth more */
 
 static struct {
     struct registry *registry;
@@ -91,17 +93,23 @@ static void name_id(unsigned n, char out[32])
     snprintf(out, 32, "10-20-%u-%u-8080", 100 + n / 156, 100 + n % 156); /* 18 bytes */
 }
 
-static void request_add(unsigned n, uint64_t session, uint64_t now_ms)
+static void request_add_with(unsigned n, uint64_t session, const char *check, uint64_t now_ms)
 {
-    static const struct description_limits limits = {.tags = 1};
+    static const struct description_limits limits = {.tags = 1, .checks = 1};
     char service[32], address[32];
-    struct description_input in = {.address = address, .port = "8080", .lease_ms = LEASE_MS};
+    struct description_input in = {
+        .address = address, .port = "8080", .lease_ms = LEASE_MS, .checks = &check, .n_checks = check != NULL};
     struct event ev = {.type = EVENT_REGISTER, .request = 1, .service = service, .u.reg.session = session};
     name_service(n, service);
     snprintf(address, sizeof(address), "10.20.%u.%u", 100 + n / 156, 100 + n % 156);
     assert_int_equal(description_new(&in, &limits, &ev.u.reg.desc, NULL), 0);
     step(&ev, now_ms);
     description_unref(ev.u.reg.desc);
+}
+
+static void request_add(unsigned n, uint64_t session, uint64_t now_ms)
+{
+    request_add_with(n, session, NULL, now_ms);
 }
 
 static void add(unsigned n, uint64_t session, uint64_t now_ms)
@@ -130,15 +138,27 @@ static void request(enum event_type type, unsigned n, uint64_t now_ms)
 
 /* ── memory ── */
 
-static void an_instance_is_small(void **state)
+static long bytes_of_each(const char *check)
 {
     enum { N = 20000 };
     long before = heap_bytes();
-    for (unsigned n = 0; n < N; n++)
-        add(n, 0, 0);
-    long each = (heap_bytes() - before) / N;
-    assert_in_range(each, 100, BYTES);
+    for (unsigned n = 0; n < N; n++) {
+        request_add_with(n, 0, check, 0);
+        commit(0);
+    }
     assert_non_null(find(N - 1));
+    assert_int_equal(instance_n_checks(find(N - 1)), check != NULL);
+    return (heap_bytes() - before) / N;
+}
+
+static void an_instance_is_small(void **state)
+{
+    assert_in_range(bytes_of_each(NULL), 100, BYTES);
+}
+
+static void a_check_is_little_more_than_its_text(void **state)
+{
+    assert_in_range(bytes_of_each(CHECK), 100, CHECK_BYTES);
 }
 
 /* ── slices ── */
@@ -301,6 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_instance_is_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_check_is_little_more_than_its_text, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_of_all_leases_comes_in_slices, setup, teardown),
         cmocka_unit_test_setup_teardown(timers_that_have_moved_come_in_slices, setup, teardown),
         cmocka_unit_test_setup_teardown(a_session_is_cut_in_slices, setup, teardown),
