@@ -6,8 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+
 static char complaint[512];
 
+static const char *wrong(const char *fmt, ...) PRINTF_LIKE(1, 2);
 static const char *wrong(const char *fmt, ...)
 {
     va_list ap;
