@@ -26,7 +26,8 @@
 #define KEPT_MIN         64    /* slots that are there from the beginning and never given back */
 #define KEPT_SPARE       4096  /* more than this is given back after a turn, so that a burst does not stay for ever */
 #define COMPLETION_BATCH 256   /* completions taken from the store at once */
-#define COMPLETIONS_TURN 16384 /* completions of one turn at most: sockets and deadlines want to be served, too */
+#define WRITES_TURN      1024 /* of requests: with commit, publishing and reply some 10 µs each, 20 while a table grows */
+#define COMPLETIONS_TURN 2048 /* of one turn at most: more than its writes, so that it catches up with a slow store */
 #define PROBE_BATCH      32
 #define RETRY_MS         20 /* after a lack of memory */
 
@@ -35,6 +36,7 @@ struct core {
     struct core_hooks hooks;
     struct effects kept; /* between steps: replies and refused ops, in order */
     size_t n_refused;    /* of `kept`, ops that the store did not take */
+    size_t n_writes;     /* ops and changes since the last turn ended */
     struct store_completion done[COMPLETION_BATCH];
     size_t done_at, done_n; /* polled, not yet fed */
     uint64_t *closed;       /* sessions whose end is still to be fed */
@@ -124,6 +126,7 @@ static size_t carry_out(struct core *c, struct effects *x, size_t from, const st
     size_t keep = from, refused = 0;
     for (size_t i = from; i < x->n; i++) {
         const struct effect *e = &x->items[i];
+        c->n_writes += e->type == EFFECT_PERSIST || e->type == EFFECT_CHANGE;
         switch (e->type) {
         case EFFECT_REPLY:
             keep_reply(&x->items[keep++], e);
@@ -259,6 +262,11 @@ void core_effects(struct core *c, struct effects *x, const struct core_time *t)
     x->n = 0;
 }
 
+bool core_is_full(const struct core *c)
+{
+    return c->n_writes >= WRITES_TURN;
+}
+
 void core_probe_done(struct core *c, uint64_t probe, enum check_status status, const char *output,
                      const struct core_time *t)
 {
@@ -369,6 +377,7 @@ void core_turn(struct core *c, const struct core_time *t)
     if (!give_replies(c, t)) {
         c->has_work = true;
     }
+    c->n_writes = 0;
     give_back_spare(c);
     if (c->has_changes) {
         c->has_changes = false;

@@ -50,6 +50,9 @@ int core_new(const struct core_parts *parts, const struct core_hooks *hooks, str
 void core_free(struct core *c);
 /* Feeds an event; its reply (ERR_UNAVAILABLE if memory is short) comes at the end of the turn. */
 void core_event(struct core *c, const struct event *ev, const struct core_time *t);
+/* The turn has as many changes as it can carry through in about ten milliseconds; further requests should wait for the next
+ * one. Never true right after core_turn. */
+bool core_is_full(const struct core *c);
 /* Effects of registry_configure, registry_reserve and registry_restore are carried out by this. */
 void core_effects(struct core *c, struct effects *x, const struct core_time *t);
 void core_probe_done(struct core *c, uint64_t probe, enum check_status status, const char *output,

@@ -17,6 +17,7 @@
 #define SLOT_TOMBSTONE UINT64_C(1)
 #define POINTER_MASK   ((UINT64_C(1) << 48) - 1)
 #define SLOTS_MIN      16
+#define GROW_AHEAD     16 /* slots: growing reads the hash of each node, and nodes are anywhere */
 
 static const struct table_shard *shard_of(const struct table *t, uint64_t hash)
 {
@@ -197,6 +198,8 @@ static int shard_grow(struct table_shard *shard, struct retire_batch *batch)
         return ERR_NOMEM;
     for (uint32_t i = 0; old != NULL && i <= old->mask; i++) {
         uint64_t slot = atomic_load_explicit(&old->slots[i], memory_order_relaxed);
+        uint32_t ahead = (i + GROW_AHEAD) & old->mask;
+        __builtin_prefetch(slot_node(atomic_load_explicit(&old->slots[ahead], memory_order_relaxed)));
         if (slot > SLOT_TOMBSTONE)
             slots_put(s, slot_node(slot));
     }

@@ -10,8 +10,9 @@
  * possible (requests that waited, more of a snapshot) is done in another turn, which a zero timer brings about, because the
  * core's turn of this one is over.
  *
- * Nobody may keep the others waiting: the requests of a turn have RUN_MS. What is left over then queues in `resuming`, which
- * is worked off from its front before new bytes are looked at, so each connection has its turn.
+ * Nobody may keep the others waiting: the requests of a turn have RUN_MS, and of writes, most of whose work is done after
+ * them, the core takes so many only. What is left over then queues in `resuming`, which is worked off from its front before
+ * new bytes are looked at, so each connection has its turn.
  *
  * What can go wrong: too many clients, or no more descriptors. Both are told so and closed, which needs a spare descriptor. */
 #include "config.h" /* _GNU_SOURCE */
@@ -225,7 +226,7 @@ int control_listen(struct control *c, int fd)
 bool control_is_over(struct control *c)
 {
     if (c->has_run && !c->is_over)
-        c->is_over = clock_mono_ms() - c->server.time->mono_ms >= RUN_MS;
+        c->is_over = core_is_full(c->core) || clock_mono_ms() - c->server.time->mono_ms >= RUN_MS;
     return c->is_over;
 }
 

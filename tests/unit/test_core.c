@@ -20,7 +20,7 @@ static struct world {
     int flush_rc, submit_rc, plan_rc, resync_rc;
     uint64_t next_ms; /* of the registry */
     uint64_t next_ticket;
-    uint64_t submitted[512];
+    uint64_t submitted[2048];
     size_t n_submitted;
     size_t backlog; /* completions that the store has beside those, which do nothing */
     struct core *core;
@@ -396,6 +396,31 @@ static void burst_is_answered_whole(void **state)
     assert_int_equal(w.n_replies, 10000);
 }
 
+/* How many requests are fed until the turn is full; `most` if it is not. */
+static size_t feed_until_full(enum event_type type, size_t most)
+{
+    size_t n = 0;
+    while (n < most && !core_is_full(w.core)) {
+        feed(type, ++n);
+        w.trace[0] = '\0';
+    }
+    return n;
+}
+
+static void turn_takes_so_many_writes(void **state)
+{
+    assert_int_equal(feed_until_full(EVENT_RENEW, 10000), 10000);
+    core_turn(w.core, &now);
+    for (int turn = 0; turn < 3; turn++) {
+        assert_in_range(feed_until_full(EVENT_REGISTER, 2000), 500, 1999);
+        w.backlog = w.n_submitted; /* completions that trace nothing */
+        w.n_submitted = 0;
+        core_turn(w.core, &now);
+        assert_int_equal(w.backlog, 0); /* all that were taken are committed in their turn */
+        assert_false(core_is_full(w.core));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +436,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(plan_without_memory_is_made_later, setup, teardown),
         cmocka_unit_test_setup_teardown(useless_probe_result_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(burst_is_answered_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(turn_takes_so_many_writes, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
