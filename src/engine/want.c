@@ -2,11 +2,19 @@
 
 #include <string.h>
 
+#include "base/hash.h"
+
 bool want_post(struct want_ring *r, const uint8_t *name, uint8_t len)
 {
     uint32_t at = atomic_load_explicit(&r->posted, memory_order_relaxed);
-    if (at - atomic_load_explicit(&r->taken, memory_order_acquire) == WANTS)
+    uint32_t n_waiting = at - atomic_load_explicit(&r->taken, memory_order_acquire);
+    uint32_t *recent = &r->recent[hash_bytes(name, len, 0) % WANTS_RECENT];
+    const struct dns_name *same = &r->names[*recent % WANTS];
+    if (at - *recent - 1 < n_waiting && same->len == len && memcmp(same->wire, name, len) == 0)
+        return true;
+    if (n_waiting == WANTS)
         return false;
+    *recent = at;
     r->names[at % WANTS].len = len;
     memcpy(r->names[at % WANTS].wire, name, len);
     atomic_store_explicit(&r->posted, at + 1, memory_order_release);

@@ -71,7 +71,9 @@ static void on_message(struct ev_loop *loop, struct ev_async *async, int events)
     if (is_stopping) {
         ev_break(loop, EVBREAK_ALL);
     }
-    parked_run(w->parked);
+    if (parked_run(w->parked)) {
+        ev_async_send(loop, async);
+    }
     tcp_resume(w->tcp);
 }
 

@@ -1,12 +1,16 @@
-"""Names that are built when they are asked for: clients see nothing of it but that many first questions at once, over UDP,
-may have to be asked again."""
+"""Names that are built when they are asked for: clients see nothing of it but that thousands of first questions at once, over
+UDP, may have to be asked again."""
 
 import random
+import socket
 import struct
 
 import dns.message
 import dns.rcode
+import pytest
 
+from dns_client import split_address
+from stopped_thread import StoppedThread
 from waiting import wait_until
 
 DOMAIN = "service.local"
@@ -73,6 +77,47 @@ def test_a_flood_of_first_questions(server):
     now = figures(s)
     assert now["names_hot"] == SERVICES
     assert now["udp_parked"] >= now["names_hot"]
+
+
+def unread(port):
+    """Bytes that wait in the receive buffers of 127.0.0.1:port."""
+    with open("/proc/net/udp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[1] == f"0100007F:{port:04X}")
+
+
+BURSTS, EACH = 40, 50  # each burst fits a receive buffer of 208 KiB, Linux' default limit, and so do its answers
+
+
+def test_a_popular_name_that_is_cold(server):
+    """Nothing is built while all of them ask: two thousand wait, then all are answered."""
+    s = server(options={"server.workers": 1})
+    s.call("REGISTER", "web", "10.0.0.1", 80)
+    s.call("REGISTER", "other", "10.0.0.2", 80)
+    if (reason := StoppedThread.why_not(s.pid)) is not None:
+        pytest.skip(reason)
+    address = split_address(s.ready["dns"][0])
+    before = figures(s)
+    queries = [dns.message.make_query(f"{name}.{DOMAIN}", "A", id=0).to_wire()[2:] for name in ("web", "other")]
+    sockets = []
+    with StoppedThread(s.pid):  # the control thread
+        for _ in range(BURSTS):
+            sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            sockets[-1].connect(address)
+            sockets[-1].settimeout(10)
+            for k in range(EACH):
+                sockets[-1].send(struct.pack("!H", k) + queries[k % 2])
+            wait_until(lambda: unread(address[1]) == 0, what="the questions are read")
+    for client in sockets:
+        answers = [dns.message.from_wire(client.recv(4096)) for _ in range(EACH)]
+        assert [a.id for a in answers] == list(range(EACH))
+        assert all(len(a.answer) == 1 for a in answers)
+        client.close()
+    after = figures(s)
+    assert after["udp_parked"] - before["udp_parked"] == BURSTS * EACH
+    assert after["udp_parked_dropped"] == before["udp_parked_dropped"]
+    assert after["names_wanted"] - before["names_wanted"] == 2
+    assert s.dns.query(f"web.{DOMAIN}", "A").answer
 
 
 def test_names_at_random_do_not_reach_the_registry(server):
