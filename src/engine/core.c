@@ -23,9 +23,9 @@
 
 #include "base/must.h"
 
-#define KEPT_MIN         64    /* slots that are there from the beginning and never given back */
-#define KEPT_SPARE       4096  /* more than this is given back after a turn, so that a burst does not stay for ever */
-#define COMPLETION_BATCH 256   /* completions taken from the store at once */
+#define KEPT_MIN         64   /* slots that are there from the beginning and never given back */
+#define KEPT_SPARE       4096 /* more than this is given back after a turn, so that a burst does not stay for ever */
+#define COMPLETION_BATCH 256  /* completions taken from the store at once */
 #define WRITES_TURN      1024 /* of requests: with commit, publishing and reply some 10 µs each, 20 while a table grows */
 #define COMPLETIONS_TURN 2048 /* of one turn at most: more than its writes, so that it catches up with a slow store */
 #define PROBE_BATCH      32

@@ -4,8 +4,8 @@
  *     not wrapped   [      | first ... end |          ]
  *     wrapped       [ ... end |      | first ... wrap |   ]
  *
- * A query whose name is cold again when it is asked again (it went and came back meanwhile) goes to the end, a few times,
- * before it gets SERVFAIL. */
+ * A query whose name is cold again when it is asked again (it went and came back meanwhile) goes to the end, a few
+ * times, before it gets SERVFAIL. */
 #include "config.h" /* _GNU_SOURCE */
 
 #include "io/parked.h"

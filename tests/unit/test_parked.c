@@ -54,8 +54,8 @@ static void end(struct fixture *f)
     close(f->client);
 }
 
-/* The next question, `labels` long; no world knows the name, so its answer is there as soon as it is asked again. False:
- * it was dropped. */
+/* The next question, `labels` long; no world knows the name, so its answer is there as soon as it is asked again.
+ * False: it was dropped. */
 static bool add(struct fixture *f, uint8_t labels)
 {
     uint8_t packet[DNS_UDP_MAX];
