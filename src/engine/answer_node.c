@@ -57,7 +57,9 @@ static bool put_node(struct reply *y, const struct reply_set *from, size_t name_
         /* ANY is answered by a CNAME: RFC 8482 section 4 */
         return from->set->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
     }
-    if (from->body == &body_cold) {
+    const struct world_domain *d = world_domain_of(y->world, y->q->exact, y->q->name_len);
+    /* an id may have static names below it, and no node of its own */
+    if (from->body == &body_cold || (from->body == NULL && d != NULL && reply_is_rostered(y, d))) {
         y->is_cold = true;
         return false;
     }
@@ -65,7 +67,6 @@ static bool put_node(struct reply *y, const struct reply_set *from, size_t name_
         put_any(y, owner);
         return false;
     }
-    const struct world_domain *d = world_domain_of(y->world, y->q->exact, y->q->name_len);
     if (d != NULL)
         put_denial(y, d, &(struct denied){.body = from->body, .name_at = name_at});
     return false;

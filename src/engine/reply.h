@@ -52,7 +52,7 @@ void reply_put_negative(struct reply *y, const struct world_domain *d, size_t na
 void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,
                       uint16_t len);
 
-/* There is no node of q's name. May it be an id that nobody asked for before? */
+/* Nothing is published of q's name. May it be an id that nobody asked for before? */
 bool reply_has_in_roster(const struct reply *y);
 static inline bool reply_is_rostered(const struct reply *y, const struct world_domain *d)
 {
