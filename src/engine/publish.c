@@ -210,7 +210,8 @@ static bool is_behind(struct publisher *p, uint64_t mono_ms)
 {
     struct answers *a = p->answers;
     grace_flush(&a->grace, &a->batch);
-    bool is = has_marked(p) && a->batch.bytes > PUBLISH_RETIRED_MAX;
+    bool has_work = has_marked(p) || pub_has_wants(p) || pub_cool_next_ms(p) <= p->now_ms;
+    bool is = has_work && a->batch.bytes > PUBLISH_RETIRED_MAX;
     if (!is)
         p->behind_since_ms = 0;
     else if (p->behind_since_ms == 0)
@@ -250,7 +251,7 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
 
 uint64_t publish_next_ms(const struct publisher *p)
 {
-    if (has_marked(p) || p->has_wants)
+    if (has_marked(p) || p->has_wants || p->retry_ms != 0)
         return p->retry_ms;
     uint64_t look_ms = wheel_next_ms(&p->bounds), cool_ms = pub_cool_next_ms(p);
     return look_ms < cool_ms ? look_ms : cool_ms;

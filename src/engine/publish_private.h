@@ -162,6 +162,7 @@ int pub_name_warm(struct publisher *p, struct pub_name *n) MUST_CHECK;     /* ER
 void pub_name_cool(struct publisher *p, struct pub_name *n);               /* without marking it */
 int pub_wants_take(struct publisher *p, const struct world *w) MUST_CHECK; /* ERR_NOMEM: the others wait */
 void pub_cool_run(struct publisher *p);
+bool pub_has_wants(const struct publisher *p); /* not taken */
 uint64_t pub_cool_next_ms(const struct publisher *p);
 
 /* publish_static.c: zone files and apexes into a fresh world. */

@@ -100,6 +100,14 @@ static int want_one(struct publisher *p, const struct world *w, const struct dns
     return pub_name_warm(p, n);
 }
 
+bool pub_has_wants(const struct publisher *p)
+{
+    bool has_wants = false;
+    for (unsigned i = 0; i < p->answers->n_readers && !has_wants; i++)
+        has_wants = want_next(&p->answers->readers[i]->wants) != NULL;
+    return has_wants;
+}
+
 int pub_wants_take(struct publisher *p, const struct world *w)
 {
     struct answers *a = p->answers;

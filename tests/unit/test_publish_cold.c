@@ -479,6 +479,61 @@ static void test_want_without_memory(void **state)
     assert_true(failures > 12);
 }
 
+/* The names below the id stand in the zone file: it exists for them already, with nothing of its own. */
+static void test_id_above_a_static_name(void **state)
+{
+    scene_init(&scene, &(struct scene_options){.zones = {"x.a.web IN A 192.0.2.1\ntoid IN CNAME a.web\n"}});
+    add("web", "b", 0);
+    scene_flush(&scene);
+    assert_int_equal(look(0, "a.web.service.local", 0), DNS_NOERROR);
+    assert_int_equal(scene_header(scene.packet).an, 0);
+    add("web", "a", 0);
+    scene_flush(&scene);
+    assert_int_equal(look(0, "a.web.service.local", 0), COLD);
+    assert_int_equal(look(0, "toid.service.local", 0), COLD);
+    scene_flush(&scene);
+    assert_int_equal(look(0, "a.web.service.local", 1), DNS_NOERROR);
+    assert_int_equal(scene_header(scene.packet).an, 1);
+    assert_int_equal(look(0, "toid.service.local", 0), DNS_NOERROR);
+    assert_int_equal(scene_header(scene.packet).an, 2);
+    scene_remove(&scene, "web", "a");
+    scene_flush(&scene);
+    assert_int_equal(look(0, "a.web.service.local", 0), DNS_NOERROR);
+    assert_int_equal(scene_header(scene.packet).an, 0);
+    scene_fini(&scene);
+}
+
+/* ── what a worker that stands still costs ── */
+
+/* Names that cool and are asked for again by the others are changes, too: what they replace is bounded. */
+static void test_cooling_beside_a_worker_that_stands_still(void **state)
+{
+    enum { EACH = 2000, ROUNDS = 1000 };
+    begin();
+    for (int i = 0; i < EACH; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "n%d", i);
+        add("web", id, 0);
+    }
+    scene_flush(&scene);
+    answer_reader_online(answers_reader(scene.answers, 1));
+    unsigned n_behind = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)look(0, "web.service.local", 0);
+        n_behind += scene_flush(&scene) == ERR_UNAVAILABLE;
+        scene.now_ms += 2 * COOL_MS;
+        n_behind += scene_flush(&scene) == ERR_UNAVAILABLE;
+        scene.now_ms += 2 * COOL_MS;
+        n_behind += scene_flush(&scene) == ERR_UNAVAILABLE;
+        assert_true(answers_retired(scene.answers) < 2 * PUBLISH_RETIRED_MAX + (1 << 20));
+    }
+    assert_true(n_behind > 0);
+    answer_reader_offline(answers_reader(scene.answers, 1));
+    assert_int_equal(scene_flush(&scene), 0);
+    assert_int_equal(answers_retired(scene.answers), 0);
+    scene_fini(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +555,8 @@ int main(void)
         cmocka_unit_test(test_changes_of_cold_names_cost_nothing),
         cmocka_unit_test(test_pick_by_id),
         cmocka_unit_test(test_want_without_memory),
+        cmocka_unit_test(test_id_above_a_static_name),
+        cmocka_unit_test(test_cooling_beside_a_worker_that_stands_still),
     };
     return cmocka_run_group_tests_name("publish_cold", tests, NULL, NULL);
 }
