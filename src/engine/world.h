@@ -37,8 +37,8 @@ struct world {
 
 /* ── rotation positions ── */
 
-#define ROTATION_CHUNK  1024 /* names */
-#define ROTATION_CHUNKS 4096
+#define ROTATION_CHUNK  4096 /* names */
+#define ROTATION_CHUNKS 16384 /* 67 million names; a service has three in each domain */
 
 typedef uint32_t rotation_position[BODY_POSITIONS];
 
