@@ -300,7 +300,7 @@ static void read_question(const struct batch *b, const struct answer_item *item,
     if (item->len < DNS_HEADER_LEN || (item->packet[2] & (DNS_QR >> 8)) != 0)
         return;
     p->kind = PENDING_ODD;
-    question_read(&p->q, item->packet, item->len);
+    question_read(&p->q, item->packet, item->len, item->cap);
     if (b->world == NULL || !asks_for_name(&p->q, item->is_refused))
         return;
     p->kind = PENDING_NAME;

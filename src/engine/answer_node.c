@@ -89,7 +89,7 @@ __attribute__((noinline)) static void answer_chain(struct reply *y, const struct
     for (int links = 1; leads_on && y->at > link && links <= CHAIN_LINKS; links++) {
         chain[links - 1] = node;
         const uint8_t *target = link + RR_FIXED;
-        question_fold(q, target, wire_get16(link + RR_LEN_AT));
+        question_fold(q, target, wire_get16(link + RR_LEN_AT), (size_t)(y->limit - target));
         const struct world_domain *d = world_domain_of(y->world, q->exact, q->name_len);
         if (d == NULL)
             return;

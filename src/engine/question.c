@@ -2,7 +2,7 @@
  * costs a walk over the labels and a fold of sixteen bytes at a time; everything else takes the general walk over all
  * records.
  *
- * The packet is foreign: every read is bounded by its length, names may not hold pointers in the question, and records
+ * The packet is foreign: every read that counts is bounded by its length, names may not hold pointers in the question, and records
  * are skipped without following pointers, so the walk ends with the packet at the latest. What cannot be read makes the
  * query malformed; what could be read before (flags, question) stays, for the echo. */
 #include "engine/question.h"
@@ -16,6 +16,9 @@
 #define UNDERSCORE  0x5f
 #define TO_HYPHEN   0x72 /* '_' ^ '-' */
 #define LABEL_LIMIT 128  /* labels of a name at most: 255 / 2 */
+
+#define QUESTION_FIXED 5 /* the root, type, class */
+#define ONE_QUESTION   (UINT64_C(1) << 48) /* the header's four counts as one number */
 
 /* ── folding: length octets are below 64, so they are neither letters nor '_' and whole blocks can be folded ── */
 
@@ -54,64 +57,69 @@ static bool has_any(block b)
     return (words[0] | words[1]) != 0;
 }
 
-/* As q->exact, with '-' for '_', but not where a label begins with it. */
-static void fold_loose(struct question *q, size_t len)
+/* The first `n` bytes of a block, 1 to all of them; zeros for the others. */
+static block block_head(block b, size_t n)
 {
-    for (size_t at = 0; at < len; at += sizeof(block)) {
-        block b = block_load(q->exact + at);
-        block_store(q->loose_copy + at, b ^ (underscores(b) & TO_HYPHEN));
-    }
-    for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
-        if (q->exact[at + 1] == UNDERSCORE)
-            q->loose_copy[at + 1] = UNDERSCORE;
+    static const uint8_t mask[2 * HASH_BLOCK] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    };
+    return b & block_load(mask + HASH_BLOCK - n);
 }
 
-/* Reads no byte beyond the name: the last block of a long one overlaps the one before. */
-void question_fold(struct question *q, const uint8_t *name, size_t len)
+/* Returns the block's underscores. */
+static inline block fold_block(struct question *q, size_t at, block b)
 {
-    block found = {0};
-    uint8_t *exact = q->exact;
+    block exact = fold_case(b), found = underscores(exact);
+    block_store(q->exact + at, exact);
+    block_store(q->loose + at, exact ^ (found & TO_HYPHEN));
+    return found;
+}
+
+/* A label that begins with '_' keeps it. */
+static void keep_leading(struct question *q)
+{
+    for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
+        if (q->exact[at + 1] == UNDERSCORE)
+            q->loose[at + 1] = UNDERSCORE;
+}
+
+/* Whole blocks are read: what lies behind the name, in the packet or behind it, is masked. */
+static inline void fold(struct question *q, const uint8_t *name, size_t len, size_t cap)
+{
     q->name_len = (uint8_t)len;
-    block_store(exact + len / sizeof(block) * sizeof(block), found);
-    if (len >= sizeof(block)) {
-        for (size_t at = 0; at + sizeof(block) <= len; at += sizeof(block)) {
-            block b = fold_case(block_load(name + at));
-            block_store(exact + at, b);
-            found |= underscores(b);
-        }
-        block b = fold_case(block_load(name + len - sizeof(block)));
-        block_store(exact + len - sizeof(block), b);
-        found |= underscores(b);
-    } else {
-        memcpy(exact, name, len);
-        block b = fold_case(block_load(exact));
-        block_store(exact, b);
-        found = underscores(b);
+    if (cap < (len + HASH_BLOCK - 1) / HASH_BLOCK * HASH_BLOCK) {
+        memcpy(q->exact, name, len);
+        name = q->exact;
     }
-    q->loose = exact;
-    if (!has_any(found))
-        return;
-    fold_loose(q, len);
-    q->loose = q->loose_copy;
+    block found = {0};
+    size_t at = 0;
+    for (; at + HASH_BLOCK < len; at += HASH_BLOCK)
+        found |= fold_block(q, at, block_load(name + at));
+    found |= fold_block(q, at, block_head(block_load(name + at), len - at));
+    if (has_any(found))
+        keep_leading(q);
+}
+
+void question_fold(struct question *q, const uint8_t *name, size_t len, size_t cap)
+{
+    fold(q, name, len, cap);
 }
 
 /* ── the question section ── */
 
-static bool read_question(struct question *q, const uint8_t *packet, size_t len)
+static bool read_question(struct question *q, const uint8_t *packet, size_t len, size_t cap)
 {
-    size_t at = DNS_HEADER_LEN;
-    while (at < len && packet[at] != 0) {
+    size_t at = DNS_HEADER_LEN, last = len - QUESTION_FIXED; /* where the root may stand */
+    for (; at <= last && packet[at] != 0; at += (size_t)packet[at] + 1)
         if (packet[at] > DNS_LABEL_MAX)
             return false;
-        at += (size_t)packet[at] + 1;
-    }
-    at++;
-    if (at + 4 > len || at - DNS_HEADER_LEN > DNS_NAME_MAX)
+    if (at > last || at - DNS_HEADER_LEN >= DNS_NAME_MAX)
         return false;
+    at++;
     q->type = wire_get16(packet + at);
     q->class = wire_get16(packet + at + 2);
     q->end = (uint16_t)(at + 4);
-    question_fold(q, packet + DNS_HEADER_LEN, at - DNS_HEADER_LEN);
+    fold(q, packet + DNS_HEADER_LEN, at - DNS_HEADER_LEN, cap - DNS_HEADER_LEN);
     return true;
 }
 
@@ -227,7 +235,7 @@ static bool read_records(struct question *q, const uint8_t *packet, size_t len)
     return r.at == r.end;
 }
 
-void question_read(struct question *q, const uint8_t *packet, size_t len)
+void question_read(struct question *q, const uint8_t *packet, size_t len, size_t cap)
 {
     q->flags = wire_get16(packet + 2);
     q->end = q->tsig_at = q->tsig_len = 0;
@@ -235,15 +243,15 @@ void question_read(struct question *q, const uint8_t *packet, size_t len)
     q->udp_size = 0;
     q->edns_version = 0;
     q->has_opt = q->is_do = q->has_keepalive = q->is_malformed = false;
+    uint64_t counts = wire_get64(packet + 4);
     /* QDCOUNT: RFC 9619. */
-    if (wire_get16(packet + 4) != 1 || len > DNS_TCP_MAX || !read_question(q, packet, len)) {
+    if (counts >> 48 != 1 || len > DNS_TCP_MAX || !read_question(q, packet, len, cap)) {
         q->is_malformed = true;
         return;
     }
-    uint64_t counts = (uint64_t)wire_get32(packet + 6) << 16 | wire_get16(packet + 10);
-    if (counts == 0 && len == q->end)
+    if (counts == ONE_QUESTION && len == q->end)
         return;
-    if (counts == 1 && read_plain_opt(q, packet + q->end, len - q->end))
+    if (counts == ONE_QUESTION + 1 && read_plain_opt(q, packet + q->end, len - q->end))
         return;
     q->is_malformed = !read_records(q, packet, len);
 }

@@ -19,13 +19,14 @@ struct question {
     bool is_malformed; /* FORMERR */
     bool has_opt, is_do, has_keepalive;
     uint8_t name_len;
-    const uint8_t *loose; /* `exact` or `loose_copy`; both have zeros behind the name, up to a multiple of HASH_BLOCK */
-    uint8_t exact[DNS_NAME_MAX + 1], loose_copy[DNS_NAME_MAX + 1];
+    uint8_t exact[DNS_NAME_MAX + 1], loose[DNS_NAME_MAX + 1]; /* with zeros up to a multiple of HASH_BLOCK */
 };
 
-/* `packet` has at least a header. Everything in `q` but the two arrays is set; the names only if q->end is not 0. */
-void question_read(struct question *q, const uint8_t *packet, size_t len);
-/* Folds a name of `len` bytes in wire form into q's arrays: for the links of a CNAME chain. */
-void question_fold(struct question *q, const uint8_t *name, size_t len);
+/* `packet` has at least a header, in a buffer of `cap` >= len bytes. Everything in `q` but the two arrays is set; the
+ * names only if q->end is not 0. */
+void question_read(struct question *q, const uint8_t *packet, size_t len, size_t cap);
+/* Folds a name of `len` bytes in wire form into q's arrays: for the links of a CNAME chain. It stands in a buffer of
+ * which `cap` >= len bytes are left. */
+void question_fold(struct question *q, const uint8_t *name, size_t len, size_t cap);
 
 #endif
