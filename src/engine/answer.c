@@ -311,7 +311,10 @@ static void read_question(const struct batch *b, const struct answer_item *item,
 static void match_node(const struct batch *b, struct pending *p)
 {
     const struct question *q = &p->q;
-    p->from.node = table_find(&b->world->table, p->hash, q->loose, q->exact, q->name_len);
+    if (p->from.node == NULL)
+        return;
+    if (!table_is_guess(p->from.node, q->loose, q->exact, q->name_len))
+        p->from.node = table_find(&b->world->table, p->hash, q->loose, q->exact, q->name_len);
     if (p->from.node == NULL)
         return;
     p->from.body = node_body(p->from.node);
@@ -380,7 +383,7 @@ void answer_batch(struct answer_reader *r, const struct answer_request *rq, stru
         read_question(&b, &items[i], &b.pending[i]);
     for (size_t i = 0; i < n; i++)
         if (b.pending[i].kind == PENDING_NAME)
-            table_prefetch_node(&b.world->table, b.pending[i].hash);
+            b.pending[i].from.node = table_guess(&b.world->table, b.pending[i].hash);
     for (size_t i = 0; i < n; i++)
         if (b.pending[i].kind == PENDING_NAME)
             match_node(&b, &b.pending[i]);

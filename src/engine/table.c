@@ -41,7 +41,7 @@ static uint64_t load64(const uint8_t *p)
     return v;
 }
 
-/* memcmp for a dozen bytes, without the call; the last eight may overlap those before. */
+/* memcmp for a dozen bytes, without the call: the first eight, the last eight, and those between them if there are. */
 static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
     if (len < sizeof(uint64_t)) {
@@ -49,13 +49,14 @@ static inline bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
             len--;
         return len == 0;
     }
-    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t))
-        if (load64(a + at) != load64(b + at))
-            return false;
-    return load64(a + len - sizeof(uint64_t)) == load64(b + len - sizeof(uint64_t));
+    size_t last = len - sizeof(uint64_t);
+    uint64_t differs = (load64(a) ^ load64(b)) | (load64(a + last) ^ load64(b + last));
+    for (size_t at = sizeof(uint64_t); at < last; at += sizeof(uint64_t))
+        differs |= load64(a + at) ^ load64(b + at);
+    return differs == 0;
 }
 
-static bool node_is(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len)
+static inline bool node_is(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len)
 {
     return n->len == len && is_same(n->name, loose, n->n_loose) &&
            is_same(n->name + n->n_loose, exact + n->n_loose, len - n->n_loose);
@@ -73,22 +74,27 @@ void table_prefetch_slots(const struct table *t, uint64_t hash)
         __builtin_prefetch(&s->slots[(uint32_t)hash & s->mask]);
 }
 
-void table_prefetch_node(const struct table *t, uint64_t hash)
+const struct answer_node *table_guess(const struct table *t, uint64_t hash)
 {
     const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
     if (s == NULL)
-        return;
+        return NULL;
     for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_relaxed);
+        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_acquire);
         if (slot == SLOT_EMPTY)
-            return;
-        if ((slot & ~POINTER_MASK) != fingerprint(hash))
+            return NULL;
+        if ((slot & ~POINTER_MASK) != fingerprint(hash) || slot == SLOT_TOMBSTONE)
             continue;
-        const uint8_t *node = (const uint8_t *)slot_node(slot);
-        __builtin_prefetch(node);
-        __builtin_prefetch(node + 64); /* the name */
-        return;
+        const struct answer_node *n = slot_node(slot);
+        __builtin_prefetch(n);
+        __builtin_prefetch((const uint8_t *)n + 64); /* the name */
+        return n;
     }
+}
+
+bool table_is_guess(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len)
+{
+    return node_is(n, loose, exact, len) && atomic_load_explicit(&n->body, memory_order_relaxed) != NULL;
 }
 
 const struct answer_node *table_find(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,

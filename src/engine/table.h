@@ -61,10 +61,12 @@ struct table {
 
 void table_init(struct table *t);
 
-/* Readers. Asks for the memory that a lookup will touch, one step a call and each without waiting: the slots of the
- * hash; then, when these are there, the node that it most likely leads to. */
+/* Readers. A lookup in steps, none of which waits for memory that the one before it asked for: table_prefetch_slots asks
+ * for the slots of the hash; table_guess looks at them and asks for the node that they most likely lead to, NULL: there is
+ * no such name; table_is_guess says if it is the one. If not, table_find knows. */
 void table_prefetch_slots(const struct table *t, uint64_t hash);
-void table_prefetch_node(const struct table *t, uint64_t hash);
+const struct answer_node *table_guess(const struct table *t, uint64_t hash);
+bool table_is_guess(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len);
 
 /* Readers: the node of a name, given folded in both ways; NULL if there is none. Where a static empty non-terminal and
  * a dynamic name are spelt alike, the one with data is found. */
