@@ -38,7 +38,7 @@ static size_t reply_limit(const struct question *q, bool is_tcp, size_t cap)
 {
     size_t limit = DNS_TCP_MAX;
     if (!is_tcp) {
-        limit = q->has_opt && q->udp_size > DNS_UDP_MIN ? q->udp_size : DNS_UDP_MIN;
+        limit = q->udp_size > DNS_UDP_MIN ? q->udp_size : DNS_UDP_MIN;
         limit = limit < DNS_UDP_MAX ? limit : DNS_UDP_MAX;
     }
     return limit < cap ? limit : cap;
@@ -49,7 +49,8 @@ static bool has_keepalive(const struct reply *y)
     return y->q->has_keepalive && y->rq->is_tcp && y->rq->tcp_keepalive != 0;
 }
 
-static void reply_begin(struct reply *y, size_t cap)
+/* Sets what changes while the answer is written. */
+static inline void reply_begin(struct reply *y, size_t cap)
 {
     const struct question *q = y->q;
     y->at = y->packet + (q->end != 0 ? q->end : DNS_HEADER_LEN);
@@ -57,6 +58,7 @@ static void reply_begin(struct reply *y, size_t cap)
     y->end = y->limit - (q->has_opt ? DNS_OPT_LEN + (has_keepalive(y) ? KEEPALIVE_LEN : 0) : 0);
     if (y->end < y->at) /* a caller's buffer below the contract's minimum */
         y->end = y->at;
+    y->is_cold = false;
     y->n_answers = y->n_authority = y->n_extra = 0;
     y->flags = 0;
     y->rcode = DNS_NOERROR;
@@ -64,18 +66,10 @@ static void reply_begin(struct reply *y, size_t cap)
     y->ede_len = 0;
 }
 
-static void put_opt(struct reply *y)
+/* Behind the OPT that was just written. */
+__attribute__((noinline)) static void put_options(struct reply *y)
 {
-    uint8_t *opt = y->at;
-    if ((size_t)(y->limit - opt) < DNS_OPT_LEN)
-        return;
-    opt[0] = 0;
-    wire_put16(opt + 1, DNS_OPT);
-    wire_put16(opt + 3, DNS_UDP_MAX);
-    opt[5] = (uint8_t)(y->rcode >> 4);
-    opt[6] = 0;
-    wire_put16(opt + 7, y->q->is_do ? DNS_EDNS_DO : 0);
-    y->at += DNS_OPT_LEN;
+    uint8_t *options = y->at;
     if (has_keepalive(y) && (size_t)(y->limit - y->at) >= KEEPALIVE_LEN) {
         wire_put16(y->at, DNS_OPTION_KEEPALIVE);
         wire_put16(y->at + 2, 2);
@@ -86,11 +80,25 @@ static void put_opt(struct reply *y)
         memcpy(y->at, y->ede, y->ede_len);
         y->at += y->ede_len;
     }
-    wire_put16(opt + 9, (uint16_t)(y->at - opt - DNS_OPT_LEN));
-    y->n_extra++;
+    wire_put16(options - 2, (uint16_t)(y->at - options));
 }
 
-static size_t reply_finish(struct reply *y)
+static inline void put_opt(struct reply *y)
+{
+    static const uint8_t plain[DNS_OPT_LEN] = {0, 0, DNS_OPT, DNS_UDP_MAX >> 8, DNS_UDP_MAX & 0xff};
+    uint8_t *opt = y->at;
+    if ((size_t)(y->limit - opt) < DNS_OPT_LEN)
+        return;
+    memcpy(opt, plain, sizeof(plain));
+    opt[5] = (uint8_t)(y->rcode >> 4);
+    opt[7] = (uint8_t)(y->q->is_do << 7); /* DNS_EDNS_DO */
+    y->at += DNS_OPT_LEN;
+    y->n_extra++;
+    if (y->ede != NULL || has_keepalive(y))
+        put_options(y);
+}
+
+static inline size_t reply_finish(struct reply *y)
 {
     const struct question *q = y->q;
     if (q->has_opt)
@@ -172,7 +180,6 @@ __attribute__((noinline, cold)) static size_t answer_later(struct reply *y, stru
     const struct question *q = y->q;
     if (y->rq->round >= ANSWER_ROUNDS) {
         reply_begin(y, item->cap);
-        y->is_cold = false;
         y->rcode = DNS_SERVFAIL;
         return reply_finish(y);
     }
@@ -209,8 +216,8 @@ static size_t answer_name(struct reply *y, const struct reply_set *from, struct 
 /* A question for records of class IN, from who may ask, in a query that is sound. */
 static bool asks_for_name(const struct question *q, bool is_refused)
 {
-    return (q->flags & DNS_OPCODE_MASK) == 0 && !q->is_malformed && q->edns_version == 0 && !is_refused &&
-           q->tsig_at == 0 && q->class == DNS_IN && q->type != DNS_AXFR && q->type != DNS_IXFR;
+    bool is_odd = ((q->flags & DNS_OPCODE_MASK) | q->is_malformed | q->edns_version | is_refused | q->tsig_at) != 0;
+    return !is_odd && q->class == DNS_IN && q->type != DNS_AXFR && q->type != DNS_IXFR;
 }
 
 /* What answer_name is not for. */
@@ -341,15 +348,14 @@ static void write_answer(struct batch *b, struct tally *t, size_t i)
         item->len = 0;
         return;
     }
-    struct reply y = {
-        .reader = b->reader,
-        .rq = b->rq,
-        .world = b->world,
-        .q = &p->q,
-        .is_refused = item->is_refused,
-        .lease_ms = b->lease_ms,
-        .packet = item->packet,
-    };
+    struct reply y; /* the fields one by one: clearing them all at once costs more than an answer's header */
+    y.reader = b->reader;
+    y.rq = b->rq;
+    y.world = b->world;
+    y.q = &p->q;
+    y.is_refused = item->is_refused;
+    y.lease_ms = b->lease_ms;
+    y.packet = item->packet;
     reply_begin(&y, item->cap);
     item->len = p->kind == PENDING_NAME ? answer_name(&y, &p->from, item) : answer_odd(&y);
     if (item->len != 0)

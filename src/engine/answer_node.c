@@ -46,30 +46,36 @@ bool reply_has_in_roster(const struct reply *y)
     return r != NULL && roster_has(r, roster_hash(q->loose + 1, q->loose[0], key));
 }
 
-/* Places what the node has for the question. True if that is a CNAME that leads on. */
-static bool put_node(struct reply *y, const struct reply_set *from, size_t name_at)
+/* The node has nothing for the question: neither its type nor a CNAME. */
+__attribute__((noinline)) static void put_nothing(struct reply *y, const struct answer_body *body, size_t name_at)
 {
-    uint16_t owner = (uint16_t)(0xc000 | name_at), type = y->q->type;
-    if (from->body != NULL)
-        body_use(from->body);
-    if (from->set != NULL) {
-        reply_put_set(y, from, owner);
-        /* ANY is answered by a CNAME: RFC 8482 section 4 */
-        return from->set->type == DNS_CNAME && type != DNS_CNAME && type != DNS_ANY;
-    }
     const struct world_domain *d = world_domain_of(y->world, y->q->exact, y->q->name_len);
     /* an id may have static names below it, and no node of its own */
-    if (from->body == &body_cold || (from->body == NULL && d != NULL && reply_is_rostered(y, d))) {
+    if (body == &body_cold || (body == NULL && d != NULL && reply_is_rostered(y, d))) {
         y->is_cold = true;
-        return false;
+        return;
     }
-    if (type == DNS_ANY && from->body != NULL && from->body->n_sets > 0) {
-        put_any(y, owner);
-        return false;
+    if (y->q->type == DNS_ANY && body != NULL && body->n_sets > 0) {
+        put_any(y, (uint16_t)(0xc000 | name_at));
+        return;
     }
     if (d != NULL)
-        put_denial(y, d, &(struct denied){.body = from->body, .name_at = name_at});
-    return false;
+        put_denial(y, d, &(struct denied){.body = body, .name_at = name_at});
+}
+
+/* Places what the node has for the question. True if that is a CNAME that leads on. */
+static inline bool put_node(struct reply *y, const struct reply_set *from, size_t name_at)
+{
+    if (from->body != NULL)
+        body_use(from->body);
+    if (from->set == NULL) {
+        put_nothing(y, from->body, name_at);
+        return false;
+    }
+    reply_put_set(y, from, (uint16_t)(0xc000 | name_at));
+    if (from->set->type != DNS_CNAME)
+        return false;
+    return y->q->type != DNS_CNAME && y->q->type != DNS_ANY; /* ANY is answered by a CNAME: RFC 8482 section 4 */
 }
 
 static bool is_in_chain(const struct answer_node *const *chain, int n, const struct answer_node *node)

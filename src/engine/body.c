@@ -202,6 +202,16 @@ static uint8_t set_position(uint16_t type)
     return type == DNS_A ? 0 : type == DNS_AAAA ? 1 : 2;
 }
 
+/* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV
+ * is such an answer always; by lot, its clients draw again (RFC 2782). */
+static bool is_picked(const struct body_set *set, const struct body_group *first)
+{
+    if (set->n == 1 || set->n_answers > BODY_PICKED_MAX || set->n_groups > 1 || set->type == DNS_SRV)
+        return false;
+    return set->order == ORDER_RANDOM ||
+           (set->order == ORDER_ROTATE && set->n_answers < set->n && first->n_slots > 0);
+}
+
 static void fill_set(struct body_set *set, const struct body_plan *p, const struct set_plan *plan, struct body_cut *cut)
 {
     const struct body_set_source *source = plan->source;
@@ -224,6 +234,10 @@ static void fill_set(struct body_set *set, const struct body_plan *p, const stru
         cut->groups++;
     }
     set->n_answers = source->max_answers != 0 && source->max_answers < set->n ? source->max_answers : set->n;
+    if (is_picked(set, first))
+        set->shape = BODY_PICKED;
+    else
+        set->shape = set->n_groups == 1 && set->rr_len != 0 ? BODY_RUN : BODY_RUNS;
     uint32_t period = first->n_slots > 0 ? first->n_slots : first->n;
     set->wrap = UINT32_MAX - UINT32_MAX % period;
 }

@@ -43,9 +43,17 @@ struct body_group {
     uint32_t extra_len; /* of every record's additional records; 0: they differ */
 };
 
+/* How an answer is taken from a set, known when it is built. */
+enum body_shape {
+    BODY_RUN,    /* a stretch of the only ring, whose records have one length */
+    BODY_RUNS,   /* stretches of each group's ring, or of records that differ */
+    BODY_PICKED, /* records one by one: which of them are in the answer depends on weights or on the lot */
+};
+
 struct body_set {
     uint16_t type;
     uint8_t order;         /* enum answer_order */
+    uint8_t shape;         /* enum body_shape */
     uint8_t target_at;     /* where in a record the name begins that its additional records belong to */
     uint16_t rr_len;       /* of every record; 0: they differ */
     uint16_t serial_at;    /* SOA of ours: where in the record the serial stands; 0: none */
@@ -79,6 +87,7 @@ static inline void body_use(const struct answer_body *b)
         atomic_store_explicit(is_used, true, memory_order_relaxed);
 }
 
+#define BODY_PICKED_MAX 64 /* records of an answer that are picked one by one; larger ones are stretches */
 #define BODY_POSITIONS 3 /* rotation positions of a name: A, AAAA, the rest */
 
 static inline const struct body_set *body_find(const struct answer_body *b, uint16_t type)

@@ -228,6 +228,7 @@ static bool read_records(struct question *q, const uint8_t *packet, size_t len)
         struct section where = {.is_additional = i >= n_before, .is_last = i + 1 == n};
         if (!read_record(q, packet, &r, where)) {
             q->has_opt = q->has_keepalive = false; /* nothing of a malformed EDNS is believed */
+            q->udp_size = 0;
             q->tsig_at = 0;
             return false;
         }

@@ -14,7 +14,7 @@ struct question {
     uint16_t type, class;
     uint16_t end;               /* offset behind the question; 0: there is none that could be read */
     uint16_t tsig_at, tsig_len; /* its record, checked in form; 0: none */
-    uint16_t udp_size;          /* as the client's OPT says */
+    uint16_t udp_size;          /* as the client's OPT says; 0 without one */
     uint8_t edns_version;
     bool is_malformed; /* FORMERR */
     bool has_opt, is_do, has_keepalive;

@@ -36,6 +36,7 @@ struct reply_set {
     const struct answer_body *body; /* the node's, as it was read once; NULL: an empty non-terminal */
     const struct body_set *set;     /* of the body; NULL: nothing of this type */
     uint32_t turn;
+    uint32_t first; /* the record of the first group that the turn puts first */
 };
 
 /* Asks for the memory of a node's rotation positions. */

@@ -14,8 +14,8 @@
 #include "dns/name.h"
 #include "dns/wire.h"
 
-#define CHOSEN_MAX     64 /* records that are picked one by one; larger answers are stretches of the ring */
 #define PREFETCH_LINES 4
+#define EXTRA_ONE      (RR_FIXED + 16) /* an AAAA: additional records of a target in no more bytes are one record */
 
 /* ── who comes first ── */
 
@@ -77,11 +77,10 @@ static const struct body_set *node_set(const struct reply_set *from, uint16_t ty
 }
 
 /* The records that the turn will place: the processor's own prefetcher follows once it has seen the beginning. */
-static void prefetch_records(const struct reply_set *from)
+static void prefetch_records(const struct reply_set *from, const struct body_group *g)
 {
-    const struct body_group *g = body_groups(from->body, from->set);
     const uint8_t *ring = body_place(from->body, g->ring);
-    const uint8_t *at = ring + rr_at(from, g, group_first(from->body, g, from->turn));
+    const uint8_t *at = ring + rr_at(from, g, from->first);
     for (int i = 0; i < PREFETCH_LINES; i++)
         __builtin_prefetch(at + (size_t)i * 64);
 }
@@ -97,7 +96,9 @@ void reply_choose(struct answer_reader *r, struct reply_set *from, uint16_t type
     if (from->set == NULL)
         return;
     from->turn = set_turn(r, from->node, from->set);
-    prefetch_records(from);
+    const struct body_group *g = body_groups(from->body, from->set);
+    from->first = group_first(from->body, g, from->turn);
+    prefetch_records(from, g);
 }
 
 /* ── answers ── */
@@ -147,7 +148,7 @@ static bool is_chosen(const uint16_t *chosen, uint32_t n, uint16_t i)
 
 /* Distinct records by weight: along the schedule from the turn on, or by lot. Steps are bounded: a heavy member may
  * fill long stretches, so what is missing after them is taken in the order of the ring. */
-static uint32_t choose(const struct reply *y, const struct reply_set *from, uint16_t chosen[CHOSEN_MAX])
+static uint32_t choose(const struct reply *y, const struct reply_set *from, uint16_t chosen[BODY_PICKED_MAX])
 {
     const struct body_set *set = from->set;
     const struct body_group *g = body_groups(from->body, set);
@@ -167,22 +168,29 @@ static uint32_t choose(const struct reply *y, const struct reply_set *from, uint
 
 __attribute__((noinline)) static uint32_t put_chosen(struct reply *y, const struct reply_set *from)
 {
-    uint16_t chosen[CHOSEN_MAX];
+    uint16_t chosen[BODY_PICKED_MAX];
     uint32_t n = choose(y, from, chosen), placed = 0;
     while (placed < n && put_run(y, from, body_groups(from->body, from->set), chosen[placed], 1) == 1)
         placed++;
     return placed;
 }
 
-/* Equal weights, or an answer that holds everybody: only who comes first matters, and a stretch of the ring does. SRV
- * is such an answer always; by lot, its clients draw again (RFC 2782). */
-static bool needs_choice(const struct reply_set *from)
+/* Returns how many records were placed. */
+__attribute__((noinline)) static uint32_t put_parts(struct reply *y, const struct reply_set *from)
+{
+    return from->set->shape == BODY_PICKED ? put_chosen(y, from) : put_groups(y, from);
+}
+
+static inline uint32_t put_answers(struct reply *y, const struct reply_set *from)
 {
     const struct body_set *set = from->set;
-    if (set->n == 1 || set->n_answers > CHOSEN_MAX || set->n_groups > 1 || set->type == DNS_SRV)
-        return false;
-    return set->order == ORDER_RANDOM || (set->order == ORDER_ROTATE && set->n_answers < set->n &&
-                                          body_groups(from->body, set)->n_slots > 0);
+    size_t rr_len = set->rr_len, len = rr_len * set->n_answers;
+    if (set->shape != BODY_RUN || len > reply_room(y))
+        return put_parts(y, from);
+    const uint8_t *ring = body_place(from->body, body_groups(from->body, set)->ring);
+    memcpy(y->at, ring + rr_len * from->first, len);
+    y->at += len;
+    return set->n_answers;
 }
 
 __attribute__((noinline)) static void patch_records(uint8_t *at, const uint8_t *end, uint16_t owner, uint32_t ttl_s)
@@ -203,11 +211,11 @@ struct extras {
 };
 
 /* Points the records of one stretch to their target's name. */
-static uint16_t patch_extra(uint8_t *at, const uint8_t *end, size_t target_at, const struct extras *x)
+static uint16_t patch_extra(uint8_t *at, const uint8_t *end, uint16_t pointer, const struct extras *x)
 {
     uint16_t n = 0;
     for (; at < end; n++) {
-        wire_put16(at, (uint16_t)(0xc000 | target_at));
+        wire_put16(at, pointer);
         if (x->is_ttl_patched)
             wire_put32(at + RR_TTL_AT, x->ttl_s);
         at += RR_FIXED + wire_get16(at + RR_LEN_AT);
@@ -249,7 +257,7 @@ static bool put_extra(struct reply *y, const uint8_t *from, const uint8_t *end, 
     if (len > reply_room(y))
         return false;
     memcpy(y->at, from, len);
-    y->n_extra = (uint16_t)(y->n_extra + patch_extra(y->at, y->at + len, target_at, x));
+    y->n_extra = (uint16_t)(y->n_extra + patch_extra(y->at, y->at + len, (uint16_t)(0xc000 | target_at), x));
     y->at += len;
     return true;
 }
@@ -271,26 +279,30 @@ static bool put_equal_extras(struct reply *y, const struct body_group *g, size_t
     if (step == 0 || rr_len == 0 || len > reply_room(y) || answers_at + rr_len * g->n > DNS_POINTER_MAX)
         return false;
     memcpy(y->at, (const uint8_t *)body_place(x->from->body, g->extra) + step * first, len);
-    size_t target_at = answers_at + x->from->set->target_at;
+    size_t pointer = 0xc000 | (answers_at + x->from->set->target_at);
     uint16_t n = 0;
-    for (uint8_t *at = y->at, *end = at + len; at < end; at += step, target_at += rr_len)
-        n = (uint16_t)(n + patch_extra(at, at + step, target_at, x));
+    uint8_t *at = y->at, *end = at + len;
+    if (step <= EXTRA_ONE && !x->is_ttl_patched)
+        for (n = (uint16_t)g->n; at < end; at += step, pointer += rr_len)
+            wire_put16(at, (uint16_t)pointer);
+    else
+        for (; at < end; at += step, pointer += rr_len)
+            n = (uint16_t)(n + patch_extra(at, at + step, (uint16_t)pointer, x));
     y->n_extra = (uint16_t)(y->n_extra + n);
-    y->at += len;
+    y->at = end;
     return true;
 }
 
-/* Additional records of a group whose answers begin at `answers_at`. False when they no longer fit. */
-static bool put_group_extras(struct reply *y, const struct body_group *g, size_t answers_at, const struct extras *x)
+/* Additional records of a group whose answers, from record `first` on, begin at `answers_at`. False when they no longer
+ * fit. */
+static bool put_group_extras(struct reply *y, const struct body_group *g, size_t answers_at, uint32_t first,
+                             const struct extras *x)
 {
-    if (g->extra == 0)
+    if (g->extra == 0 || put_equal_extras(y, g, answers_at, first, x))
         return true;
     const struct reply_set *from = x->from;
     const uint8_t *extra = body_place(from->body, g->extra);
-    uint32_t first = group_first(from->body, g, from->turn);
     size_t begin = rr_at(from, g, first);
-    if (put_equal_extras(y, g, answers_at, first, x))
-        return true;
     for (uint32_t i = first; i < first + g->n; i++) {
         size_t target_at = answers_at + rr_at(from, g, i) - begin + from->set->target_at;
         size_t at = extra_at(from, g, i), end = extra_at(from, g, i + 1);
@@ -304,7 +316,8 @@ static void put_extras(struct reply *y, size_t answers_at, const struct extras *
 {
     const struct body_group *g = body_groups(x->from->body, x->from->set);
     for (uint32_t k = 0; k < x->from->set->n_groups; k++, g++) {
-        if (!put_group_extras(y, g, answers_at, x))
+        uint32_t first = k == 0 ? x->from->first : group_first(x->from->body, g, x->from->turn);
+        if (!put_group_extras(y, g, answers_at, first, x))
             return;
         answers_at += rr_at(x->from, g, g->n);
     }
@@ -317,7 +330,7 @@ void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner
     const struct body_set *set = from->set;
     uint32_t ttl_s = set_ttl(y, from);
     uint8_t *start = y->at;
-    uint32_t placed = needs_choice(from) ? put_chosen(y, from) : put_groups(y, from);
+    uint32_t placed = put_answers(y, from);
     y->n_answers = (uint16_t)(y->n_answers + placed);
     if (owner != BODY_OWNER || ttl_s != set->ttl_s)
         patch_records(start, y->at, owner, ttl_s);
