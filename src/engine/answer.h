@@ -1,5 +1,5 @@
-/* Questions in, answers out: the hot path. In place: an answer is built in the buffer that holds its query, whose id and
- * question stay where they are. No malloc, lock, atomic read-modify-write, clock or log. Call inside an RCU read
+/* Questions in, answers out: the hot path. In place: an answer is built in the buffer that holds its query, whose id
+ * and question stay where they are. No malloc, lock, atomic read-modify-write, clock or log. Call inside an RCU read
  * section (QSBR: the thread is registered and online). */
 #ifndef ENGINE_ANSWER_H
 #define ENGINE_ANSWER_H
@@ -26,9 +26,9 @@ struct answer_item {
     size_t len;      /* afterwards: of the answer, or 0: stay silent (QR was set, or under 12 bytes) */
     size_t cap;
     bool is_refused; /* the client may not ask here: REFUSED, EDE 18 */
-    /* 0 before. Afterwards not 0: the name is there, but its answer is not built. Then `packet` holds the query again, in
-     * this many bytes (the question, and OPT without options), and `len` is 0; ask again when answer_reader_served has
-     * passed the number that answer_reader_posted has now. */
+    /* 0 before. Afterwards not 0: the name is there, but its answer is not built. Then `packet` holds the query again,
+     * in this many bytes (the question, and OPT without options), and `len` is 0; ask again when answer_reader_served
+     * has passed the number that answer_reader_posted has now. */
     size_t again;
     bool is_wanted; /* the next round is another one; false: too many names are wanted already */
 };

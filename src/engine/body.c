@@ -208,8 +208,7 @@ static bool is_picked(const struct body_set *set, const struct body_group *first
 {
     if (set->n == 1 || set->n_answers > BODY_PICKED_MAX || set->n_groups > 1 || set->type == DNS_SRV)
         return false;
-    return set->order == ORDER_RANDOM ||
-           (set->order == ORDER_ROTATE && set->n_answers < set->n && first->n_slots > 0);
+    return set->order == ORDER_RANDOM || (set->order == ORDER_ROTATE && set->n_answers < set->n && first->n_slots > 0);
 }
 
 static void fill_set(struct body_set *set, const struct body_plan *p, const struct set_plan *plan, struct body_cut *cut)

@@ -88,7 +88,7 @@ static inline void body_use(const struct answer_body *b)
 }
 
 #define BODY_PICKED_MAX 64 /* records of an answer that are picked one by one; larger ones are stretches */
-#define BODY_POSITIONS 3 /* rotation positions of a name: A, AAAA, the rest */
+#define BODY_POSITIONS  3  /* rotation positions of a name: A, AAAA, the rest */
 
 static inline const struct body_set *body_find(const struct answer_body *b, uint16_t type)
 {

@@ -2,9 +2,9 @@
  * costs a walk over the labels and a fold of sixteen bytes at a time; everything else takes the general walk over all
  * records.
  *
- * The packet is foreign: every read that counts is bounded by its length, names may not hold pointers in the question, and records
- * are skipped without following pointers, so the walk ends with the packet at the latest. What cannot be read makes the
- * query malformed; what could be read before (flags, question) stays, for the echo. */
+ * The packet is foreign: every read that counts is bounded by its length, names may not hold pointers in the question,
+ * and records are skipped without following pointers, so the walk ends with the packet at the latest. What cannot be
+ * read makes the query malformed; what could be read before (flags, question) stays, for the echo. */
 #include "engine/question.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@
 #define TO_HYPHEN   0x72 /* '_' ^ '-' */
 #define LABEL_LIMIT 128  /* labels of a name at most: 255 / 2 */
 
-#define QUESTION_FIXED 5 /* the root, type, class */
+#define QUESTION_FIXED 5                   /* the root, type, class */
 #define ONE_QUESTION   (UINT64_C(1) << 48) /* the header's four counts as one number */
 
 /* ── folding: length octets are below 64, so they are neither letters nor '_' and whole blocks can be folded ── */
@@ -44,17 +44,10 @@ static block fold_case(block b)
     return b | (is_upper & 0x20);
 }
 
-/* 0xff in each byte that is '_'. */
-static block underscores(block b)
+static block hyphenate(block b)
 {
-    return (block)(b == UNDERSCORE);
-}
-
-static bool has_any(block b)
-{
-    uint64_t words[2];
-    memcpy(words, &b, sizeof(words));
-    return (words[0] | words[1]) != 0;
+    block is_underscore = (block)(b == UNDERSCORE);
+    return b ^ (is_underscore & TO_HYPHEN);
 }
 
 /* The first `n` bytes of a block, 1 to all of them; zeros for the others. */
@@ -66,21 +59,11 @@ static block block_head(block b, size_t n)
     return b & block_load(mask + HASH_BLOCK - n);
 }
 
-/* Returns the block's underscores. */
-static inline block fold_block(struct question *q, size_t at, block b)
+static inline void fold_block(struct question *q, size_t at, block b)
 {
-    block exact = fold_case(b), found = underscores(exact);
+    block exact = fold_case(b);
     block_store(q->exact + at, exact);
-    block_store(q->loose + at, exact ^ (found & TO_HYPHEN));
-    return found;
-}
-
-/* A label that begins with '_' keeps it. */
-static void keep_leading(struct question *q)
-{
-    for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
-        if (q->exact[at + 1] == UNDERSCORE)
-            q->loose[at + 1] = UNDERSCORE;
+    block_store(q->loose + at, hyphenate(exact));
 }
 
 /* Whole blocks are read: what lies behind the name, in the packet or behind it, is masked. */
@@ -91,18 +74,24 @@ static inline void fold(struct question *q, const uint8_t *name, size_t len, siz
         memcpy(q->exact, name, len);
         name = q->exact;
     }
-    block found = {0};
     size_t at = 0;
     for (; at + HASH_BLOCK < len; at += HASH_BLOCK)
-        found |= fold_block(q, at, block_load(name + at));
-    found |= fold_block(q, at, block_head(block_load(name + at), len - at));
-    if (has_any(found))
-        keep_leading(q);
+        fold_block(q, at, block_load(name + at));
+    fold_block(q, at, block_head(block_load(name + at), len - at));
+}
+
+/* A label that begins with '_' keeps it. */
+__attribute__((noinline)) static void keep_leading(struct question *q)
+{
+    for (size_t at = 0; q->exact[at] != 0; at += (size_t)q->exact[at] + 1)
+        if (q->exact[at + 1] == UNDERSCORE)
+            q->loose[at + 1] = UNDERSCORE;
 }
 
 void question_fold(struct question *q, const uint8_t *name, size_t len, size_t cap)
 {
     fold(q, name, len, cap);
+    keep_leading(q);
 }
 
 /* ── the question section ── */
@@ -110,9 +99,12 @@ void question_fold(struct question *q, const uint8_t *name, size_t len, size_t c
 static bool read_question(struct question *q, const uint8_t *packet, size_t len, size_t cap)
 {
     size_t at = DNS_HEADER_LEN, last = len - QUESTION_FIXED; /* where the root may stand */
-    for (; at <= last && packet[at] != 0; at += (size_t)packet[at] + 1)
+    bool has_leading = false;
+    for (; at <= last && packet[at] != 0; at += (size_t)packet[at] + 1) {
         if (packet[at] > DNS_LABEL_MAX)
             return false;
+        has_leading |= packet[at + 1] == UNDERSCORE;
+    }
     if (at > last || at - DNS_HEADER_LEN >= DNS_NAME_MAX)
         return false;
     at++;
@@ -120,6 +112,8 @@ static bool read_question(struct question *q, const uint8_t *packet, size_t len,
     q->class = wire_get16(packet + at + 2);
     q->end = (uint16_t)(at + 4);
     fold(q, packet + DNS_HEADER_LEN, at - DNS_HEADER_LEN, cap - DNS_HEADER_LEN);
+    if (has_leading)
+        keep_leading(q);
     return true;
 }
 

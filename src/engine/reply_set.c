@@ -104,8 +104,8 @@ void reply_choose(struct answer_reader *r, struct reply_set *from, uint16_t type
 /* ── answers ── */
 
 /* `n` records of the ring from `first` on, or as many as fit. Returns how many. */
-static inline uint32_t put_run(struct reply *y, const struct reply_set *from, const struct body_group *g, uint32_t first,
-                        uint32_t n)
+static inline uint32_t put_run(struct reply *y, const struct reply_set *from, const struct body_group *g,
+                               uint32_t first, uint32_t n)
 {
     size_t begin = rr_at(from, g, first), room = reply_room(y);
     if (rr_at(from, g, first + n) - begin > room) {
@@ -224,8 +224,8 @@ static uint16_t patch_extra(uint8_t *at, const uint8_t *end, uint16_t pointer, c
 }
 
 /* The same where the target is out of a pointer's reach (offset 16383, RFC 1035 section 4.1.4): owner names in full. */
-__attribute__((noinline)) static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_t *end, size_t target_at,
-                              const struct extras *x)
+__attribute__((noinline)) static bool put_extra_in_full(struct reply *y, const uint8_t *from, const uint8_t *end,
+                                                        size_t target_at, const struct extras *x)
 {
     const uint8_t *name = y->packet + target_at;
     size_t name_len = dns_name_len(name, (size_t)(y->at - name));
@@ -312,7 +312,7 @@ static bool put_group_extras(struct reply *y, const struct body_group *g, size_t
     return true;
 }
 
-static void put_extras(struct reply *y, size_t answers_at, const struct extras *x)
+__attribute__((noinline)) static void put_extras(struct reply *y, size_t answers_at, const struct extras *x)
 {
     const struct body_group *g = body_groups(x->from->body, x->from->set);
     for (uint32_t k = 0; k < x->from->set->n_groups; k++, g++) {
@@ -340,9 +340,9 @@ void reply_put_set(struct reply *y, const struct reply_set *from, uint16_t owner
         y->flags |= y->rq->is_tcp ? 0 : DNS_TC;
         return;
     }
-    struct extras x = {.from = from, .ttl_s = ttl_s, .is_ttl_patched = ttl_s != set->ttl_s};
     if (set->target_at != 0)
-        put_extras(y, (size_t)(start - y->packet), &x);
+        put_extras(y, (size_t)(start - y->packet),
+                   &(struct extras){.from = from, .ttl_s = ttl_s, .is_ttl_patched = ttl_s != set->ttl_s});
 }
 
 void reply_put_record(struct reply *y, uint16_t owner, uint16_t type, uint16_t class, uint32_t ttl_s, const void *rdata,

@@ -61,9 +61,9 @@ struct table {
 
 void table_init(struct table *t);
 
-/* Readers. A lookup in steps, none of which waits for memory that the one before it asked for: table_prefetch_slots asks
- * for the slots of the hash; table_guess looks at them and asks for the node that they most likely lead to, NULL: there is
- * no such name; table_is_guess says if it is the one. If not, table_find knows. */
+/* Readers. A lookup in steps, none of which waits for memory that the one before it asked for: table_prefetch_slots
+ * asks for the slots of the hash; table_guess looks at them and asks for the node that they most likely lead to, NULL:
+ * there is no such name; table_is_guess says if it is the one. If not, table_find knows. */
 void table_prefetch_slots(const struct table *t, uint64_t hash);
 const struct answer_node *table_guess(const struct table *t, uint64_t hash);
 bool table_is_guess(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len);
