@@ -103,7 +103,8 @@ static inline size_t reply_finish(struct reply *y)
     const struct question *q = y->q;
     if (q->has_opt)
         put_opt(y);
-    uint16_t ra = y->world != NULL && y->world->limits.is_ra_always ? DNS_RA : 0;
+    bool is_ra = y->world != NULL && atomic_load_explicit(&y->world->is_ra_always, memory_order_relaxed);
+    uint16_t ra = is_ra ? DNS_RA : 0;
     uint16_t copied = q->flags & (DNS_OPCODE_MASK | DNS_RD | DNS_CD);
     wire_put16(y->packet + 2, (uint16_t)(DNS_QR | copied | y->flags | ra | (y->rcode & DNS_RCODE_MASK)));
     wire_put16(y->packet + 4, q->end != 0);

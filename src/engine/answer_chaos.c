@@ -27,11 +27,12 @@ void answer_chaos(struct reply *y)
 {
     const struct chaos_name *name = chaos_find(y->q);
     bool is_text = y->q->type == DNS_TXT || y->q->type == DNS_ANY;
-    if (name == NULL || !is_text || y->world == NULL || !y->world->limits.has_chaos) {
+    if (name == NULL || !is_text || y->world == NULL ||
+        !atomic_load_explicit(&y->world->has_chaos, memory_order_relaxed)) {
         y->rcode = DNS_REFUSED;
         return;
     }
-    const char *text = name->is_version ? y->world->limits.version : y->world->limits.server_id;
+    const char *text = name->is_version ? y->world->version : y->world->server_id;
     uint8_t rdata[1 + CHAOS_TEXT_MAX];
     size_t len = strnlen(text, CHAOS_TEXT_MAX);
     rdata[0] = (uint8_t)len;

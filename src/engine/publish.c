@@ -1,7 +1,8 @@
 /* Registry to answers. Happy path of a change: publish_effect marks the names that it touches, those that nobody asks
  * for only if they come or go; the turn's publish_flush takes what the workers want (publish_want.c), builds each
- * marked name once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload builds a
- * whole world beside the old one and swaps that.
+ * marked name once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload that
+ * changes what names are made of (publish_recipe.c) builds a whole world beside the old one and swaps that; any other
+ * keeps it.
  *
  * What can go wrong is memory. In an effect: the service is marked to be taken from the registry again. In a flush: the
  * name stays marked, serves what it served, and is tried again after RETRY_MS. In a reload: the new world is dropped.
@@ -33,6 +34,7 @@ int publisher_new(struct answers *a, const struct registry *r, struct publisher 
     list_init(&p->dirty);
     list_init(&p->hot);
     body_source_init(&p->source);
+    buf_init(&p->recipe, 0);
     wheel_init(&p->bounds, 0);
     *out = p;
     return 0;
@@ -56,6 +58,7 @@ void publisher_free(struct publisher *p)
     map_fini(&p->services);
     map_fini(&p->names);
     body_source_fini(&p->source);
+    buf_fini(&p->recipe);
     pub_members_fini(&p->members);
     free(p->dedupe);
     free(p);
@@ -91,6 +94,20 @@ static void effect_instance(struct publisher *p, struct pub_service *s, const st
     }
 }
 
+/* Its policy changed, or it came to be, or is hidden or shown by static names. */
+static void effect_service(struct publisher *p, struct pub_service *s)
+{
+    uint8_t nodes_as = pub_nodes_as(s->service);
+    if (s->nodes_as != nodes_as) {
+        s->nodes_as = nodes_as;
+        pub_service_mark_all(p, s);
+        return;
+    }
+    pub_name_changed(p, s->self);
+    for (struct list *at = s->names.next; at != &s->names; at = at->next)
+        pub_name_changed(p, CONTAINER_OF(at, struct pub_name, link));
+}
+
 static void effect_change(struct publisher *p, const struct effect *x)
 {
     struct service *service = x->u.change.service;
@@ -103,7 +120,7 @@ static void effect_change(struct publisher *p, const struct effect *x)
     if (i != NULL)
         effect_instance(p, s, x);
     else
-        pub_service_mark_all(p, s);
+        effect_service(p, s);
     if (x->u.change.service_gone) {
         service->publish = NULL;
         s->service = NULL;
@@ -315,14 +332,22 @@ static bool take_next(struct publisher *p, struct world *old, struct pub_name *n
     return true;
 }
 
+static void set_limits(struct world *w, const struct answer_limits *limits)
+{
+    atomic_store_explicit(&w->is_ra_always, limits->is_ra_always, memory_order_relaxed);
+    atomic_store_explicit(&w->has_chaos, limits->has_chaos, memory_order_relaxed);
+}
+
 static int build_world(struct publisher *p, const struct publish_options *o, struct world **out)
 {
     struct world *w;
     int rc = world_new(o->n_domains, &w);
     if (rc != 0)
         return rc;
-    w->limits = o->limits;
+    w->version = o->limits.version;
+    w->server_id = o->limits.server_id;
     w->ttl_floor_s = p->ttl_floor_s;
+    set_limits(w, &o->limits);
     for (size_t d = 0; d < o->n_domains; d++)
         w->domains[d].apex = o->domains[d].apex;
     rc = pub_static_build(p, w, o);
@@ -337,16 +362,16 @@ static int build_world(struct publisher *p, const struct publish_options *o, str
     return 0;
 }
 
-int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms)
+/* Another world in the place of the one there is, if any. */
+static int replace_world(struct publisher *p, const struct publish_options *o)
 {
     struct answers *a = p->answers;
     struct world *old = atomic_load_explicit(&a->world, memory_order_relaxed), *w;
     uint32_t ttl_floor_s = p->ttl_floor_s;
-    p->ttl_floor_s = o->ttl_min_s > 1 ? o->ttl_min_s : 1;
+    p->ttl_floor_s = publish_ttl_floor_s(o);
     int rc = build_world(p, o, &w);
     if (rc != 0) {
         p->ttl_floor_s = ttl_floor_s;
-        grace_flush(&a->grace, &a->batch);
         return rc;
     }
     if (old != NULL)
@@ -355,8 +380,36 @@ int publish_configure(struct publisher *p, const struct publish_options *o, uint
     each_name(p, take_next, old);
     if (old != NULL)
         world_retire(a, old);
-    grace_flush(&a->grace, &a->batch);
-    if (p->now_ms == 0)
-        p->now_ms = now_ms;
     return 0;
+}
+
+/* The world stays. What new policies have marked is built now as it would be in a new world; without memory it is left
+ * to the next flush. */
+static void keep_world(struct publisher *p, const struct publish_options *o)
+{
+    struct world *w = atomic_load_explicit(&p->answers->world, memory_order_relaxed);
+    set_limits(w, &o->limits);
+    (void)flush_names(p, w);
+}
+
+int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms)
+{
+    struct buf recipe;
+    buf_init(&recipe, 0);
+    pub_recipe_write(&recipe, o);
+    int rc = recipe.failed ? ERR_NOMEM : 0;
+    bool is_same = publisher_world(p) != NULL && recipe.len == p->recipe.len &&
+                   memcmp(recipe.data, p->recipe.data, recipe.len) == 0;
+    if (rc == 0 && is_same)
+        keep_world(p, o);
+    else if (rc == 0)
+        rc = replace_world(p, o);
+    struct buf *dropped = rc == 0 ? &p->recipe : &recipe;
+    buf_fini(dropped);
+    if (rc == 0)
+        p->recipe = recipe;
+    grace_flush(&p->answers->grace, &p->answers->batch);
+    if (rc == 0 && p->now_ms == 0)
+        p->now_ms = now_ms;
+    return rc;
 }

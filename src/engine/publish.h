@@ -33,7 +33,8 @@ struct publish_options {
 int publisher_new(struct answers *a, const struct registry *r, struct publisher **out) MUST_CHECK;
 /* After the workers have ended, before answers_free and registry_free. */
 void publisher_free(struct publisher *p);
-/* Domains, static records and options, at start and on reload. All or nothing; takes effect at once. */
+/* Domains, static records and options, at start and on reload. All or nothing; takes effect at once. Costs O(names) if
+ * the domains, their records or a TTL changed, else O(static records), and the building of the names that are marked. */
 int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms) MUST_CHECK;
 /* EFFECT_CHANGE and EFFECT_LEASE; others are ignored. O(names of the instance), no building. When memory is short the
  * touched names stay marked and are built at a later flush: nothing is lost. */

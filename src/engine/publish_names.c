@@ -333,10 +333,12 @@ struct pub_service *pub_service_get(struct publisher *p, struct service *service
     if (s != NULL)
         return s;
     s = service_find(p, service->folded);
-    if (s == NULL)
+    bool is_new = s == NULL;
+    if (is_new)
         s = service_new(p, service->folded);
     if (s == NULL)
         return NULL;
+    s->nodes_as = is_new ? pub_nodes_as(service) : 0;
     s->service = service;
     service->publish = s;
     return s;

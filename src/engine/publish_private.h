@@ -13,6 +13,7 @@
 #ifndef ENGINE_PUBLISH_PRIVATE_H
 #define ENGINE_PUBLISH_PRIVATE_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/wheel.h"
@@ -76,6 +77,7 @@ struct pub_service {
     struct service *service; /* NULL: gone */
     struct roster *roster;   /* of the attached instances; nodes of `self` point to it */
     bool needs_sync;         /* memory was short: take the instances from the registry */
+    uint8_t nodes_as;        /* pub_nodes_as of the service that the nodes are for; 0: not known */
     char folded[];
 };
 
@@ -110,6 +112,7 @@ struct publisher {
     uint64_t retry_ms;        /* after a flush for which memory was short */
     uint64_t behind_since_ms; /* clock_mono_ms; 0: not behind */
     uint32_t ttl_floor_s;
+    struct buf recipe; /* of the world */
     struct body_source source;
     struct pub_members members;
     uint32_t *dedupe;               /* owned: a hash table for addresses */
@@ -146,6 +149,12 @@ void pub_name_sweep(struct publisher *p, struct pub_name *n);
 void pub_service_sweep(struct publisher *p, struct pub_service *s);
 void pub_service_free(struct publisher *p, struct pub_service *s); /* retires bodies */
 
+/* What of a service, beside its instances, decides which nodes its names have; not 0. */
+static inline uint8_t pub_nodes_as(const struct service *s)
+{
+    return (uint8_t)(2 + 2 * s->policy.on_empty + s->is_hidden);
+}
+
 /* publish_members.c */
 /* The instances of a name in order of first registration: NULL in `*at` starts, NULL ends. */
 struct instance *pub_next(struct pub_name *n, struct list **at);
@@ -167,6 +176,15 @@ uint64_t pub_cool_next_ms(const struct publisher *p);
 
 /* publish_static.c: zone files and apexes into a fresh world. */
 int pub_static_build(struct publisher *p, struct world *w, const struct publish_options *o) MUST_CHECK;
+
+/* publish_recipe.c: all of a configuration that a world is made of, as bytes; `out` may have failed. Worlds of the same
+ * recipe are the same but for what changes while they are there. */
+void pub_recipe_write(struct buf *out, const struct publish_options *o);
+
+static inline uint32_t publish_ttl_floor_s(const struct publish_options *o)
+{
+    return o->ttl_min_s > 1 ? o->ttl_min_s : 1;
+}
 
 /* publish_lapse.c: lower bounds of the ends of leases. */
 void pub_lapse_effect(struct publisher *p, const struct instance *i, uint64_t old_deadline_ms);

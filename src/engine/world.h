@@ -1,5 +1,5 @@
-/* What a worker can see: the world (domains, options and the table of names, replaced as a whole by a reload) and the
- * few numbers beside it. Internal to engine/: publish writes it, answer reads it. */
+/* What a worker can see: the world (domains, options and the table of names, replaced as a whole by a reload that
+ * changes any name) and the few numbers beside it. Internal to engine/: publish writes it, answer reads it. */
 #ifndef ENGINE_WORLD_H
 #define ENGINE_WORLD_H
 
@@ -29,8 +29,9 @@ struct world_domain {
 struct world {
     struct retired retired;
     struct table table;
-    struct answer_limits limits;
-    uint32_t ttl_floor_s; /* at least 1 */
+    uint32_t ttl_floor_s;                 /* at least 1 */
+    _Atomic bool is_ra_always, has_chaos; /* answer_limits; a reload that changes no name stores them in place */
+    const char *version, *server_id;      /* borrowed for ever */
     size_t n_domains;
     struct world_domain domains[];
 };

@@ -113,13 +113,14 @@ static bool ask(const char *name)
     return item.again == 0;
 }
 
-static void configure(void)
+static void configure(uint32_t ttl_s)
 {
     struct publish_domain domain;
     int rc = dns_name_parse("service.local", &domain.apex, NULL);
     must(rc == 0);
     domain.zone = NULL;
-    struct publish_options o = {.domains = &domain, .n_domains = 1, .ttl_min_s = 1, .ttl_s = 5, .negative_ttl_s = 5};
+    struct publish_options o = {
+        .domains = &domain, .n_domains = 1, .ttl_min_s = 1, .ttl_s = ttl_s, .negative_ttl_s = 5};
     rc = publish_configure(publisher, &o, NOW_MS);
     must(rc == 0);
     flush(); /* frees what no reader holds */
@@ -154,11 +155,16 @@ static void bench_cold(void)
     tell_bytes("publisher, per instance, all cold", heap_bytes() - before);
 }
 
+/* The TTL of the name servers is enough for a new world. */
 static void bench_reload(const char *what)
 {
+    static uint32_t ttl_s = 5;
     double from = seconds();
-    configure();
+    configure(++ttl_s);
     tell_ms(what, seconds() - from);
+    from = seconds();
+    configure(ttl_s);
+    tell_ms("the same again", seconds() - from);
 }
 
 static void bench_hot(const char *what, bool is_id)
@@ -218,7 +224,7 @@ int main(int argc, char **argv)
     effects_init(&effects);
     int rc = registry_new(&options, &policy, 1, 7, NOW_MS, &registry);
     must(rc == 0 && answers_new(1, 1, &answers) == 0 && publisher_new(answers, registry, &publisher) == 0);
-    configure();
+    configure(5);
     bench_cold();
     bench_reload("reload, all cold");
     bench_hot("services become hot", false);
