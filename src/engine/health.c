@@ -273,16 +273,15 @@ static struct run *run_new(struct health *h, struct slot *s, uint64_t now_ms)
     return run;
 }
 
-/* All of them, also when the wheel would rather pause: only what waits is in order and known to be late. */
+/* A slice of them: after a standstill there may be as many as there are checks. The rest waits in the wheel, where it is
+ * due first, and is as late as it is when its turn comes. */
 static void take_due(struct health *h, uint64_t now_ms)
 {
     struct wheel_entry *e;
-    do {
-        while ((e = wheel_pop(&h->wheel, now_ms)) != NULL) {
-            list_push(&h->waiting, &CONTAINER_OF(e, struct slot, timer)->waiting);
-            h->counts.waiting++;
-        }
-    } while (wheel_next_ms(&h->wheel) <= now_ms);
+    for (int i = 0; i < HEALTH_SLICE && (e = wheel_pop(&h->wheel, now_ms)) != NULL; i++) {
+        list_push(&h->waiting, &CONTAINER_OF(e, struct slot, timer)->waiting);
+        h->counts.waiting++;
+    }
 }
 
 static void count_late(struct health *h, uint64_t late_ms, uint32_t interval_ms)

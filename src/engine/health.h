@@ -20,6 +20,7 @@
 
 #define HEALTH_JITTER_PERCENT 10
 #define HEALTH_LATE_STEPS 4
+#define HEALTH_SLICE 1024 /* checks that one health_due finds to be due at most */
 extern const uint32_t health_late_ms[HEALTH_LATE_STEPS]; /* grows */
 
 struct health;
@@ -45,7 +46,8 @@ void health_set_max_probes(struct health *h, uint32_t max_probes);
 int health_effect(struct health *h, const struct effect *x, uint64_t now_ms) MUST_CHECK;
 /* Makes up for a health_effect that found no memory: looks at every instance, so only then. ERR_NOMEM: again later. */
 int health_resync(struct health *h, const struct registry *r, uint64_t now_ms) MUST_CHECK;
-/* Up to `cap` probes to start now; each counts as running until health_done. */
+/* Up to `cap` probes to start now; each counts as running until health_done. Takes a slice of what is due
+ * into the line of those that wait; health_next_ms is not in the future while there is more. */
 size_t health_due(struct health *h, uint64_t now_ms, struct probe_job *out, size_t cap);
 /* The probe ended. Fills `ev` (EVENT_PROBE_RESULT; pointers valid until the next call here, `output` as long as the
  * caller's) and returns true, or returns false if the result is of no use: the instance is gone or has other checks or

@@ -498,7 +498,10 @@ static void ten_thousand_checks(void **state)
     uint64_t end_ms = w.now_ms + 60000, started = 0;
     struct health_counts counts;
     while (w.now_ms < end_ms) {
-        size_t n = health_due(w.health, w.now_ms, running, 256);
+        size_t n = 0;
+        do
+            n += health_due(w.health, w.now_ms, running + n, 256 - n);
+        while (n < 256 && health_next_ms(w.health) <= w.now_ms);
         started += n;
         w.now_ms += 20;
         for (size_t i = 0; i < n; i++)
@@ -543,6 +546,41 @@ static void newcomers_wait_in_line(void **state)
     assert_true(has_old);
     put("alone", "tcp:// interval=10s");
     assert_non_null(due()); /* at once */
+}
+
+/* Twenty thousand are due at once, because time has jumped: no call takes more than its slice of them, the next one is
+ * asked for as long as there is more, whether or not there is a place for a probe, and the order stays. */
+static void what_is_due_is_taken_in_slices(void **state)
+{
+    enum { N = 20000 };
+    start(1);
+    char id[16];
+    for (int i = 0; i < N; i++) {
+        snprintf(id, sizeof(id), "i%d", i);
+        put(id, "tcp:// interval=10m");
+    }
+    w.now_ms += 60000;
+    uint64_t probe = must_start(), taken = 1, late_ms = UINT64_MAX;
+    struct health_counts counts;
+    for (;;) {
+        health_counts(w.health, &counts);
+        uint64_t all = counts.waiting + counts.running;
+        assert_in_range(all - taken, 0, HEALTH_SLICE);
+        taken = all;
+        if (health_next_ms(w.health) > w.now_ms)
+            break;
+        assert_null(due());
+    }
+    assert_int_equal(taken, N);
+    for (int i = 1; i < N; i++) {
+        assert_true(done(probe));
+        const struct probe_job *job = due();
+        assert_non_null(job);
+        assert_true(job->late_ms <= late_ms || job->late_ms - late_ms < WHEEL_TICK_MS);
+        late_ms = job->late_ms;
+        probe = job->probe;
+    }
+    assert_true(done(probe));
 }
 
 /* Targets that hang hold all the places: who waits is counted by how long, and every interval that went by. */
@@ -598,6 +636,7 @@ int main(void)
         cmocka_unit_test(no_memory_at_the_beginning),
         TEST(ten_thousand_checks),
         TEST(newcomers_wait_in_line),
+        TEST(what_is_due_is_taken_in_slices),
         TEST(late_starts_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
