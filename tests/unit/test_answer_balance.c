@@ -309,6 +309,39 @@ static void test_lots_are_fair(void **state)
     scene_fini(&scene);
 }
 
+/* By lot, each place is drawn: who stands second is not simply the next of the ring. */
+static void test_each_place_is_drawn(void **state)
+{
+    struct service_policy policy = rotate;
+    policy.order = ORDER_RANDOM;
+    begin(&policy);
+    add_equal(4);
+    unsigned neighbours = 0;
+    for (unsigned i = 0; i < 3000; i++) {
+        unsigned first = ask_of(DNS_A, false, 0), second = number_at(DNS_HEADER_LEN + 19 + 4 + 16);
+        neighbours += second == (first + 1) % 4;
+    }
+    assert_in_range(neighbours, 900, 1100);
+    scene_fini(&scene);
+}
+
+/* Few of many: weights count for every place, not only for the first. */
+static void test_weights_count_for_each_place(void **state)
+{
+    struct service_policy policy = rotate;
+    policy.max_answers = 2;
+    static const unsigned weights[] = {4, 4, 1, 1};
+    begin(&policy);
+    for (unsigned i = 0; i < 4; i++)
+        add(i, weights[i], 0);
+    scene_flush(&scene);
+    forget();
+    ask(DNS_A, 100);
+    assert_true(seen[0] > 2 * seen[2]);
+    assert_true(seen[1] > 2 * seen[3]);
+    scene_fini(&scene);
+}
+
 static void test_fixed_order(void **state)
 {
     struct service_policy policy = rotate;
@@ -373,6 +406,8 @@ int main(void)
         cmocka_unit_test(test_workers_count_alone),
         cmocka_unit_test(test_answer_modes),
         cmocka_unit_test(test_lots_are_fair),
+        cmocka_unit_test(test_each_place_is_drawn),
+        cmocka_unit_test(test_weights_count_for_each_place),
         cmocka_unit_test(test_fixed_order),
         cmocka_unit_test(test_pick),
     };
