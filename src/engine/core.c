@@ -102,9 +102,9 @@ static void keep_reply(struct effect *to, const struct effect *from)
     }
 }
 
-static void apply_change(struct core *c, const struct effect *x, const struct core_time *t)
+static void apply_change(struct core *c, const struct effect *x, bool can_wait, const struct core_time *t)
 {
-    publish_effect(c->parts.publisher, x);
+    publish_effect(c->parts.publisher, x, can_wait);
     if (x->type != EFFECT_CHANGE) {
         return;
     }
@@ -119,11 +119,21 @@ static void apply_change(struct core *c, const struct effect *x, const struct co
     }
 }
 
+/* Does a reply tell of what has changed? It comes with the changes. */
+static bool has_reply(const struct effects *x, size_t from)
+{
+    while (from < x->n && x->items[from].type != EFFECT_REPLY) {
+        from++;
+    }
+    return from < x->n;
+}
+
 /* Carries out the effects from `from` on, in their order, and moves those that live on to the front. Returns how many
  * ops the store did not take. */
 static size_t carry_out(struct core *c, struct effects *x, size_t from, const struct core_time *t)
 {
     size_t keep = from, refused = 0;
+    bool can_wait = !has_reply(x, from);
     for (size_t i = from; i < x->n; i++) {
         const struct effect *e = &x->items[i];
         c->n_writes += e->type == EFFECT_PERSIST || e->type == EFFECT_CHANGE;
@@ -142,7 +152,7 @@ static size_t carry_out(struct core *c, struct effects *x, size_t from, const st
             break;
         case EFFECT_CHANGE:
         case EFFECT_LEASE:
-            apply_change(c, e, t);
+            apply_change(c, e, can_wait, t);
             break;
         }
     }

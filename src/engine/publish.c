@@ -32,6 +32,8 @@ int publisher_new(struct answers *a, const struct registry *r, struct publisher 
     p->key = hash_mix(a->key, UINT64_C(0x9fb21c651e98df25));
     p->ttl_floor_s = 1;
     list_init(&p->dirty);
+    list_init(&p->resting);
+    p->resting_ms = UINT64_MAX;
     list_init(&p->hot);
     body_source_init(&p->source);
     buf_init(&p->recipe, 0);
@@ -129,12 +131,14 @@ static void effect_change(struct publisher *p, const struct effect *x)
     }
 }
 
-void publish_effect(struct publisher *p, const struct effect *x)
+void publish_effect(struct publisher *p, const struct effect *x, bool can_wait)
 {
+    p->can_wait = can_wait;
     if (x->type == EFFECT_CHANGE)
         effect_change(p, x);
     else if (x->type == EFFECT_LEASE)
         pub_lapse_effect(p, x->u.lease.instance, x->u.lease.old_deadline_ms);
+    p->can_wait = false;
 }
 
 /* ── flush ── */
@@ -174,6 +178,33 @@ static int name_rank(const struct pub_name *n)
     return n->owner != NULL ? 0 : 1;
 }
 
+/* Was it built just now, for so long that the next time can wait? */
+static bool is_resting(const struct publisher *p, const struct pub_name *n)
+{
+    return !n->is_awaited && n->is_placed && n->hot != NULL && n->hot->rest_ms > p->now_ms && pub_name_exists(n);
+}
+
+/* After a flush without failure: what is still marked rests. */
+static void service_rest(struct publisher *p, struct pub_service *s)
+{
+    if (list_is_empty(&s->dirty))
+        return;
+    list_remove(&s->dirty_link);
+    list_push(&p->resting, &s->dirty_link);
+    for (struct list *at = s->dirty.next; at != &s->dirty; at = at->next) {
+        uint64_t rest_ms = CONTAINER_OF(at, struct pub_name, dirty)->hot->rest_ms;
+        p->resting_ms = rest_ms < p->resting_ms ? rest_ms : p->resting_ms;
+    }
+}
+
+static void wake_resting(struct publisher *p)
+{
+    if (p->resting_ms > p->now_ms)
+        return;
+    list_splice(&p->dirty, &p->resting);
+    p->resting_ms = UINT64_MAX;
+}
+
 static int service_flush(struct publisher *p, struct world *w, struct pub_service *s)
 {
     int rc = s->needs_sync ? service_sync(p, s) : 0;
@@ -181,13 +212,14 @@ static int service_flush(struct publisher *p, struct world *w, struct pub_servic
         for (struct list *at = s->dirty.next, *next; at != &s->dirty; at = next) {
             next = at->next;
             struct pub_name *n = CONTAINER_OF(at, struct pub_name, dirty);
-            if (name_rank(n) != rank)
+            if (name_rank(n) != rank || is_resting(p, n))
                 continue;
             rc = pub_name_place(p, w, n, n->places);
             if (rc != 0)
                 break;
             list_remove(&n->dirty);
             n->is_placed = true;
+            n->is_awaited = false;
             pub_lapse_arm(p, n);
             pub_name_sweep(p, n);
         }
@@ -211,6 +243,8 @@ static int flush_names(struct publisher *p, struct world *w)
         if (failed != 0) {
             rc = failed;
             pub_service_mark(p, s);
+        } else {
+            service_rest(p, s);
         }
         pub_service_sweep(p, s);
     }
@@ -256,6 +290,7 @@ int publish_flush(struct publisher *p, uint64_t now_ms, uint64_t mono_ms)
     struct world *w = atomic_load_explicit(&a->world, memory_order_relaxed);
     int rc = 0;
     if (w != NULL) {
+        wake_resting(p);
         rc = is_behind(p, mono_ms) ? ERR_UNAVAILABLE : flush_names(p, w);
         pub_lapse_run(p);
         if (rc == 0)
@@ -271,7 +306,8 @@ uint64_t publish_next_ms(const struct publisher *p)
     if (has_marked(p) || p->has_wants || p->retry_ms != 0)
         return p->retry_ms;
     uint64_t look_ms = wheel_next_ms(&p->bounds), cool_ms = pub_cool_next_ms(p);
-    return look_ms < cool_ms ? look_ms : cool_ms;
+    uint64_t next_ms = look_ms < cool_ms ? look_ms : cool_ms;
+    return next_ms < p->resting_ms ? next_ms : p->resting_ms;
 }
 
 uint64_t publish_visits(const struct publisher *p)

@@ -37,8 +37,9 @@ void publisher_free(struct publisher *p);
  * the domains, their records or a TTL changed, else O(static records), and the building of the names that are marked. */
 int publish_configure(struct publisher *p, const struct publish_options *o, uint64_t now_ms) MUST_CHECK;
 /* EFFECT_CHANGE and EFFECT_LEASE; others are ignored. O(names of the instance), no building. When memory is short the
- * touched names stay marked and are built at a later flush: nothing is lost. */
-void publish_effect(struct publisher *p, const struct effect *x);
+ * touched names stay marked and are built at a later flush: nothing is lost. `can_wait`: no reply tells of it, so the
+ * next flush need not show it: a large answer is built again for such changes a fifth of the time at most. */
+void publish_effect(struct publisher *p, const struct effect *x, bool can_wait);
 /* Builds and swaps what is marked. Once per loop turn, before replies are sent. `mono_ms` is clock_mono_ms of the turn:
  * workers turn it into lease time by the difference. Returns 0, or ERR_NOMEM, or ERR_UNAVAILABLE while the answers are
  * behind: some names still serve what they served before and will be tried again at the next flush. */

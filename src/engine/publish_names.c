@@ -17,14 +17,15 @@
 
 void pub_service_mark(struct publisher *p, struct pub_service *s)
 {
-    if (list_is_empty(&s->dirty_link))
-        list_push(&p->dirty, &s->dirty_link);
+    list_remove(&s->dirty_link);
+    list_push(&p->dirty, &s->dirty_link);
 }
 
 void pub_name_mark(struct publisher *p, struct pub_name *n)
 {
     if (list_is_empty(&n->dirty))
         list_push(&n->service->dirty, &n->dirty);
+    n->is_awaited |= !p->can_wait;
     pub_service_mark(p, n->service);
 }
 

@@ -37,6 +37,7 @@ struct pub_hot {
     uint64_t lapse_ms;        /* as published */
     struct wheel_entry bound; /* when the lapse bound is to be looked at */
     uint64_t looked_ms;
+    uint64_t rest_ms; /* lease clock: until then it is not built again for changes that nobody waits for */
 };
 
 struct pub_name {
@@ -47,6 +48,7 @@ struct pub_name {
     uint8_t kind;             /* enum pub_kind */
     bool is_udp;              /* PUB_PORT */
     bool is_placed;           /* its nodes are there, or were found not to be wanted */
+    bool is_awaited;          /* marked by a change that somebody waits for */
     bool is_unordered;        /* a carrier came out of order: pub_next puts it right */
     uint32_t pick;            /* position of PICK, counts up */
     struct list carriers;     /* pub_carriers; PUB_SERVICE: empty, it has service->ordered */
@@ -70,7 +72,7 @@ struct pub_instance {
 
 struct pub_service {
     struct map_node node;    /* in publisher->services, by folded name */
-    struct list dirty_link;  /* in publisher->dirty while there is work */
+    struct list dirty_link;  /* in publisher->dirty while there is work, or ->resting while that may wait */
     struct list dirty;       /* marked names */
     struct list names;       /* all but its own */
     struct pub_name *self;   /* PUB_SERVICE */
@@ -100,7 +102,9 @@ struct publisher {
     struct answers *answers;
     const struct registry *registry;
     uint64_t key;
-    struct list dirty;
+    struct list dirty, resting;
+    uint64_t resting_ms; /* lease clock: when one of `resting` is due */
+    bool can_wait;       /* nobody waits for the effect at hand */
     struct map services, names;
     struct wheel bounds; /* of hot names */
     struct list hot;     /* pub_hots, the one that was looked at longest ago first */

@@ -18,6 +18,8 @@
 #include "base/hash.h"
 #include "dns/wire.h"
 
+#define REST_NS 1200 /* for each member and domain: four times what building costs */
+
 /* ── which nodes a name wants in a domain ── */
 
 struct wanted {
@@ -379,7 +381,9 @@ int pub_name_place(struct publisher *p, struct world *w, struct pub_name *n, str
     int rc = has_members ? pub_members_gather(p, n) : 0;
     for (size_t d = 0; d < w->n_domains && rc == 0; d++)
         rc = place(p, w, n, d, has_members, &places[d]);
-    if (rc == 0 && n->hot != NULL)
+    if (rc == 0 && n->hot != NULL) {
         n->hot->lapse_ms = p->members.lapse_ms;
+        n->hot->rest_ms = p->now_ms + p->members.n_registered * (uint64_t)w->n_domains * REST_NS / 1000000;
+    }
     return rc;
 }

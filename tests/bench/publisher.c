@@ -43,7 +43,7 @@ static void carry_out(void)
 {
     for (size_t i = 0; i < effects.n && is_publishing; i++)
         if (effects.items[i].type == EFFECT_CHANGE)
-            publish_effect(publisher, &effects.items[i]);
+            publish_effect(publisher, &effects.items[i], false);
 }
 
 static void step(const struct event *ev)

@@ -14,7 +14,7 @@
 
 /* ── a publisher that publishes nothing ── */
 
-void publish_effect(struct publisher *p, const struct effect *x)
+void publish_effect(struct publisher *p, const struct effect *x, bool can_wait)
 {
 }
 

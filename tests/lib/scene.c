@@ -46,7 +46,7 @@ static size_t carry_out_effects(struct scene *s)
         case EFFECT_LEASE:
             if (s->fail_effects_at != 0)
                 s->heap->fail_at(s->fail_effects_at - 1);
-            publish_effect(s->publisher, x);
+            publish_effect(s->publisher, x, s->can_wait);
             if (s->fail_effects_at != 0)
                 s->heap->reset();
             break;

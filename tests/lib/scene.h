@@ -49,7 +49,8 @@ struct scene {
     struct effects effects;
     struct zone *zones[SCENE_DOMAINS];
     uint64_t now_ms;
-    int code; /* of the last reply */
+    int code;      /* of the last reply */
+    bool can_wait; /* nobody waits for what the next events change */
     /* Only with `heap`: the n-th allocation, counted from 1, of the next effect or configuration
      * fails; 0: none. fail_configure_at becomes 0 when there were fewer. */
     const struct scene_heap *heap;

@@ -26,6 +26,7 @@ static struct world {
     struct core *core;
     uint64_t feed_on_reply; /* request that the reply hook feeds once; 0: none */
     size_t n_replies;
+    size_t n_waiting; /* effects that nobody waited for */
 } w;
 
 static const struct core_time now = {.now_ms = 1000, .mono_ms = 5000, .wall_us = 7};
@@ -116,6 +117,9 @@ int registry_step(struct registry *r, const struct event *ev, uint64_t now_ms, s
     case EVENT_SESSION_CLOSED:
         note("closed(%d) ", (int)ev->u.closed.session);
         break;
+    case EVENT_DRAIN:
+        effect_add(out, EFFECT_CHANGE);
+        break;
     default:
         break;
     }
@@ -127,8 +131,9 @@ uint64_t registry_next_ms(const struct registry *r)
     return w.next_ms;
 }
 
-void publish_effect(struct publisher *p, const struct effect *x)
+void publish_effect(struct publisher *p, const struct effect *x, bool can_wait)
 {
+    w.n_waiting += can_wait;
     note(x->type == EFFECT_LEASE ? "mark-lease " : "mark ");
 }
 
@@ -268,6 +273,19 @@ static void reply_follows_publication(void **state)
     expect("committed(1) mark plan history flush reply(2,ok) reply(1,id1) wake ");
     core_turn(w.core, &now);
     expect("flush ");
+}
+
+static void who_waits_is_told_to_the_publisher(void **state)
+{
+    feed(EVENT_REGISTER, 1);
+    feed(EVENT_RENEW, 2);
+    core_turn(w.core, &now);
+    assert_int_equal(w.n_waiting, 0);
+    feed(EVENT_DRAIN, 3); /* changes, but replies to nobody */
+    assert_int_equal(w.n_waiting, 1);
+    feed(EVENT_RENEW, 4);
+    assert_int_equal(w.n_waiting, 1);
+    core_turn(w.core, &now);
 }
 
 static void refused_op_is_fed_back(void **state)
@@ -425,6 +443,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reply_follows_publication, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_waits_is_told_to_the_publisher, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_op_is_fed_back, setup, teardown),
         cmocka_unit_test_setup_teardown(request_without_memory_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(completions_survive_lack_of_memory, setup, teardown),

@@ -277,6 +277,53 @@ static void test_work_is_of_the_touched_names(void **state)
     scene_fini(&scene);
 }
 
+static void drain(unsigned i, bool can_wait)
+{
+    char id[16];
+    snprintf(id, sizeof(id), "n%u", i);
+    scene.can_wait = can_wait;
+    scene_drain(&scene, "web", id, false);
+    scene.can_wait = false;
+}
+
+/* After it was built a large answer rests from changes that nobody waits for; others build it at once. */
+static void test_large_answers_rest(void **state)
+{
+    enum { N = 5000, REST_MS = 6 };
+    begin();
+    register_many(N);
+    assert_int_equal(scene_flush(&scene), 0);
+    assert_int_equal(answers("web.service.local", DNS_A), 8);
+    for (unsigned i = 0; i < N - 3; i++)
+        drain(i, true);
+    assert_true(flush_visits() < N);
+    assert_int_equal(answers("web.service.local", DNS_A), 8);
+    assert_int_equal(publish_next_ms(scene.publisher), scene.now_ms + REST_MS);
+    scene.now_ms += REST_MS - 1;
+    assert_int_equal(flush_visits(), 0);
+    scene.now_ms++;
+    assert_true(flush_visits() > N);
+    assert_int_equal(answers("web.service.local", DNS_A), 3);
+    drain(N - 3, true);
+    assert_int_equal(flush_visits(), 0);
+    drain(N - 2, false);
+    assert_true(flush_visits() > N);
+    assert_int_equal(answers("web.service.local", DNS_A), 1);
+    assert_int_equal(flush_visits(), 0);
+    scene.now_ms += REST_MS;
+    assert_int_equal(flush_visits(), 0);
+    assert_true(publish_next_ms(scene.publisher) > scene.now_ms);
+    for (unsigned i = 0; i < N; i++) { /* the service ends while its answer rests */
+        char id[16];
+        snprintf(id, sizeof(id), "n%u", i);
+        scene.can_wait = true;
+        scene_remove(&scene, "web", id);
+    }
+    assert_int_equal(scene_flush(&scene), 0);
+    assert_int_equal(rcode("web.service.local", DNS_A), DNS_NXDOMAIN);
+    scene_fini(&scene);
+}
+
 /* A lease that ends soon has its own names looked at, and those it shares; not the service's other names. */
 static void test_late_renewal_looks_at_its_names(void **state)
 {
@@ -473,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_hidden_service),
         cmocka_unit_test(test_a_thousand_over_tcp),
         cmocka_unit_test(test_work_is_of_the_touched_names),
+        cmocka_unit_test(test_large_answers_rest),
         cmocka_unit_test(test_late_renewal_looks_at_its_names),
         cmocka_unit_test(test_carriers_keep_the_order_of_registration),
         cmocka_unit_test(test_flush_without_memory),
