@@ -1,6 +1,7 @@
 /* Registry to answers. Happy path of a change: publish_effect marks the names that it touches, those that nobody asks
  * for only if they come or go; the turn's publish_flush takes what the workers want (publish_want.c), builds each
- * marked name once (publish_service.c), swaps them in and retires what they replaced, in one batch. A reload that
+ * marked name once (publish_service.c), swaps them in and retires what they replaced, in one batch. A large name that
+ * was built just now rests, if nobody waits for what has changed; its service is in `resting` meanwhile. A reload that
  * changes what names are made of (publish_recipe.c) builds a whole world beside the old one and swaps that; any other
  * keeps it.
  *
@@ -119,6 +120,7 @@ static void effect_change(struct publisher *p, const struct effect *x)
         p->needs_sync = true;
         return;
     }
+    p->can_wait &= i != NULL; /* a reload shows at once */
     if (i != NULL)
         effect_instance(p, s, x);
     else
