@@ -388,7 +388,10 @@ static int build_world(struct publisher *p, const struct publish_options *o, str
     set_limits(w, &o->limits);
     for (size_t d = 0; d < o->n_domains; d++)
         w->domains[d].apex = o->domains[d].apex;
-    rc = pub_static_build(p, w, o);
+    const struct world *old = publisher_world(p);
+    rc = old != NULL ? table_reserve(&w->table, &old->table) : 0;
+    if (rc == 0)
+        rc = pub_static_build(p, w, o);
     if (rc == 0 && !each_name(p, place_next, w))
         rc = ERR_NOMEM;
     if (rc != 0) {

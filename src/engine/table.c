@@ -216,6 +216,18 @@ static int shard_grow(struct table_shard *shard, struct retire_batch *batch)
     return 0;
 }
 
+int table_reserve(struct table *t, const struct table *like)
+{
+    for (size_t k = 0; k < TABLE_SHARDS; k++) {
+        must(atomic_load_explicit(&t->shards[k].slots, memory_order_relaxed) == NULL);
+        struct table_slots *s = slots_new(like->shards[k].n_live);
+        if (s == NULL)
+            return ERR_NOMEM;
+        atomic_store_explicit(&t->shards[k].slots, s, memory_order_release);
+    }
+    return 0;
+}
+
 int table_insert(struct table *t, struct answer_node *n, struct retire_batch *batch)
 {
     struct table_shard *shard = &t->shards[n->hash >> 58];

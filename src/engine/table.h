@@ -79,6 +79,8 @@ const struct roster *table_roster(const struct table *t, uint64_t hash, const ui
 
 /* Control thread. The node with this very name and kind. */
 struct answer_node *table_get(const struct table *t, uint64_t hash, const struct dns_name *name, uint8_t n_loose);
+/* Room for as many names as in another one, before any name. ERR_NOMEM: some of it is there. */
+int table_reserve(struct table *t, const struct table *like) MUST_CHECK;
 int table_insert(struct table *t, struct answer_node *n, struct retire_batch *batch) MUST_CHECK; /* ERR_NOMEM */
 void table_remove(struct table *t, struct answer_node *n); /* must be in it; the caller retires it */
 /* Calls `each` for every node with this hash. */

@@ -47,8 +47,8 @@ static void node_drop(struct answers *a, struct world *w, struct answer_node *n)
     }
 }
 
-static int node_new(struct answers *a, const struct dns_name *name, uint8_t n_loose, const struct node_state *state,
-                    struct answer_node **out)
+static int node_new(struct answers *a, uint64_t hash, const struct dns_name *name, uint8_t n_loose,
+                    const struct node_state *state, struct answer_node **out)
 {
     struct answer_node *n = malloc(sizeof(*n) + name->len);
     if (n == NULL)
@@ -61,7 +61,7 @@ static int node_new(struct answers *a, const struct dns_name *name, uint8_t n_lo
     }
     atomic_init(&n->rotation, rotation);
     atomic_init(&n->body, state->body);
-    n->hash = name_hash(a, name);
+    n->hash = hash;
     atomic_init(&n->is_srv_only, state->is_srv_only);
     n->n_loose = n_loose;
     n->len = name->len;
@@ -88,7 +88,8 @@ static int parent_ensure(struct answers *a, struct world *w, const struct dns_na
 static int node_ensure(struct answers *a, struct world *w, const struct dns_name *apex, const struct dns_name *name,
                        uint8_t n_loose, const struct node_state *state, struct answer_node **out)
 {
-    *out = table_get(&w->table, name_hash(a, name), name, n_loose);
+    uint64_t hash = name_hash(a, name);
+    *out = table_get(&w->table, hash, name, n_loose);
     if (*out != NULL)
         return 0;
     struct answer_node *parent = NULL, *n = NULL;
@@ -96,7 +97,7 @@ static int node_ensure(struct answers *a, struct world *w, const struct dns_name
     if (name->len > apex->len)
         rc = parent_ensure(a, w, apex, name, n_loose, &parent);
     if (rc == 0)
-        rc = node_new(a, name, n_loose, state, &n);
+        rc = node_new(a, hash, name, n_loose, state, &n);
     if (rc == 0)
         rc = table_insert(&w->table, n, &a->batch);
     if (rc != 0) {

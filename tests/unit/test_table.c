@@ -120,11 +120,40 @@ static void test_two_kinds(void **state)
     retire_now(&batch);
 }
 
+/* As many names as `table` has fit without another growth, which would retire slots. */
+static void test_reserve(void **state)
+{
+    memset(nodes, 0, sizeof(nodes));
+    table_init(&table);
+    for (unsigned i = 0; i < NAMES; i++)
+        flip(i);
+    retire_now(&batch);
+    struct table like = table;
+    table_init(&table);
+    assert_int_equal(table_reserve(&table, &like), 0);
+    struct answer_node *others[NAMES];
+    memcpy(others, nodes, sizeof(others));
+    memset(nodes, 0, sizeof(nodes));
+    for (unsigned i = 0; i < NAMES; i++)
+        flip(i);
+    assert_null(batch.first);
+    assert_int_equal(table.n, NAMES);
+    for (unsigned i = 0; i < NAMES; i++) {
+        flip(i);
+        free(others[i]);
+    }
+    for (unsigned k = 0; k < TABLE_SHARDS; k++) {
+        free(atomic_load(&like.shards[k].slots));
+        free(atomic_load(&table.shards[k].slots));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_an_array),
         cmocka_unit_test(test_two_kinds),
+        cmocka_unit_test(test_reserve),
     };
     return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }
