@@ -32,7 +32,7 @@ CHANGING = {
                      "a10k"),
 }
 PACED = {"5": 0.05, "50": 0.50}
-DEFAULTS = {"pairs": 11, "seconds": 0.7, "services": 10000, "large": 100000}
+DEFAULTS = {"pairs": 31, "seconds": 0.25, "services": 10000, "large": 100000}
 QUICK = {"pairs": 1, "seconds": 0.2, "services": 50, "large": 100}
 SCENARIOS = [*PLAIN, *CHANGING, "paced", "million"]
 
