@@ -31,7 +31,7 @@ CHANGING = {
     "a10k-changes": ("A x 10, names at random, while 10,000 instances change and 10,000 leases are renewed per second",
                      "a10k"),
 }
-PACED = {"5": 0.05, "50": 0.50}
+PACED = {f"{key}, {share} %": (key, share) for key in ("a1", "srv1") for share in (5, 50)}  # of saturation
 DEFAULTS = {"pairs": 31, "seconds": 0.25, "services": 10000, "large": 100000}
 QUICK = {"pairs": 1, "seconds": 0.2, "services": 50, "large": 100}
 SCENARIOS = [*PLAIN, *CHANGING, "paced", "million"]
@@ -138,19 +138,21 @@ class Bench:
             machine.stop(mix, 0)
         self.results[key, "rollcalld"][-1]["changes"] = counts["requests"] / counts["seconds"]
 
-    def paced(self, name, server):
-        for share, part in PACED.items():
-            self.progress.step(f"{self.where}: paced at {share} %, {name}", self.args.seconds + 0.02)
-            ask = partial(self.generators["a1"].do, "pace", server.port, self.args.seconds, self.rates[share])
+    def paced(self, name):
+        for pace, (key, _) in PACED.items():
+            server = self.echoes[key] if name == "echo" else self.servers[name]
+            self.progress.step(f"{self.where}: paced, {pace}, {name}", self.args.seconds + 0.02)
+            ask = partial(self.generators[key].do, "pace", server.port, self.args.seconds, self.rates[pace])
             counts = self.measure(server, partial(ask, int(name != "echo")))
-            self.results.setdefault((f"paced {share}", name), []).append(counts)
+            self.results.setdefault((f"paced {pace}", name), []).append(counts)
 
     def set_rates(self):
         """Shares of what rollcalld answers at most, rounded: the same for all servers in all rounds."""
         server = self.servers["rollcalld"]
-        seen = self.generators["a1"].do("saturate", server.port, self.args.seconds, self.args.window, 1)
-        full = seen["answers"] / seen["seconds"]
-        self.rates = {share: max(100, round(full * part / 100) * 100) for share, part in PACED.items()}
+        for pace, (key, share) in PACED.items():
+            seen = self.generators[key].do("saturate", server.port, self.args.seconds, self.args.window, 1)
+            full = seen["answers"] / seen["seconds"]
+            self.rates[pace] = max(100, round(full * share / 10000) * 100)
 
     # ── rounds ──
 
@@ -158,10 +160,10 @@ class Bench:
         args = self.args
         quiet = [CHANGING[key][1] for key in filter(self.wants, CHANGING)]
         plain = [key for key in PLAIN if self.wants(key) or key in quiet]
-        if self.wants("paced") and "a1" not in plain:
-            plain.append("a1")
+        if self.wants("paced"):
+            plain += [key for key in dict.fromkeys(key for key, _ in PACED.values()) if key not in plain]
         slices = len(plain) * (len(args.servers)) + sum(self.wants(c) for c in CHANGING)
-        slices += 2 * len(args.servers) * self.wants("paced") + 3 * self.wants("million")
+        slices += len(PACED) * len(args.servers) * self.wants("paced") + 3 * self.wants("million")
         self.progress.plan(args.pairs * slices * (args.seconds + 0.02) + len(plain) + args.services / 20000)
         if self.wants("million"):
             self.progress.plan(args.large / 20000 + args.large / 5000)
@@ -186,9 +188,9 @@ class Bench:
             self.progress.step(f"{self.where}: {key}", cost)
             self.changing(key)
         if self.wants("paced"):
-            for name, server in [("echo", self.echoes["a1"]), *self.servers.items()]:
+            for name in ("echo", *self.servers):
                 if name != "million":
-                    self.paced(name, server)
+                    self.paced(name)
         if self.wants("million"):
             million = self.servers["million"]
             for key, name, server in (("few", "million", million), ("many", "million", million),

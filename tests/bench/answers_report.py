@@ -59,13 +59,13 @@ def changing_table(bench):
 
 def paced_table(bench):
     rows = []
-    for share in PACED:
+    for load in PACED:
         for name in ("echo", *bench.servers):
-            slices = bench.results.get((f"paced {share}", name))
+            slices = bench.results.get((f"paced {load}", name))
             if slices:
                 times = [f"{median(s[p] for s in slices):,.0f}" for p in ("p50", "p99", "p999")]
-                to_echo = ratios(bench, (f"paced {share}", name), (f"paced {share}", "echo"))
-                rows.append((f"{share} %: {bench.rates[share]:,}/s", name, report.spread([s["us"] for s in slices]),
+                to_echo = ratios(bench, (f"paced {load}", name), (f"paced {load}", "echo"))
+                rows.append((f"{load}: {bench.rates[load]:,}/s", name, report.spread([s["us"] for s in slices]),
                              report.spread(to_echo, "{:.3f}"), *times, faults(slices)))
     return report.table(("load", "server", "CPU per query, µs", "ratio to the echo", "p50, µs", "p99", "p99.9",
                          "unanswered or wrong"), rows) if rows else None
@@ -110,7 +110,7 @@ def text(bench):
     if (changing := changing_table(bench)) is not None:
         parts += [f"### {MIX_PER_S:,} requests a second of the protocol beside: half renewals, half changes", changing]
     if (paced := paced_table(bench)) is not None:
-        parts += ["### At a fixed rate, A x 10, one name; latency from the moment a question was due", paced]
+        parts += ["### At a fixed rate, one name; latency from the moment a question was due", paced]
     if ("many", "million") in bench.results:
         parts.append(f"### A of {args.large:,} services and their {args.large * 10:,} instances, at random (`million`)")
         parts.append(plain_table(bench, "many", ("echo", "million")))
