@@ -74,22 +74,43 @@ void table_prefetch_slots(const struct table *t, uint64_t hash)
         __builtin_prefetch(&s->slots[(uint32_t)hash & s->mask]);
 }
 
-const struct answer_node *table_guess(const struct table *t, uint64_t hash)
+/* The nodes that a hash may mean, one after the other: those behind slots with its fingerprint. */
+struct probe {
+    const struct table_slots *slots; /* NULL: the shard is empty */
+    uint64_t fingerprint;
+    uint32_t at;
+};
+
+static inline struct probe probe_begin(const struct table *t, uint64_t hash)
 {
     const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
+    return (struct probe){.slots = s, .fingerprint = fingerprint(hash), .at = (uint32_t)hash};
+}
+
+/* NULL: there is none any more. */
+static inline struct answer_node *probe_next(struct probe *p)
+{
+    const struct table_slots *s = p->slots;
     if (s == NULL)
         return NULL;
-    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_acquire);
+    for (;;) {
+        uint64_t slot = atomic_load_explicit(&s->slots[p->at++ & s->mask], memory_order_acquire);
         if (slot == SLOT_EMPTY)
             return NULL;
-        if ((slot & ~POINTER_MASK) != fingerprint(hash) || slot == SLOT_TOMBSTONE)
-            continue;
-        const struct answer_node *n = slot_node(slot);
+        if ((slot & ~POINTER_MASK) == p->fingerprint && slot != SLOT_TOMBSTONE)
+            return slot_node(slot);
+    }
+}
+
+const struct answer_node *table_guess(const struct table *t, uint64_t hash)
+{
+    struct probe p = probe_begin(t, hash);
+    const struct answer_node *n = probe_next(&p);
+    if (n != NULL) {
         __builtin_prefetch(n);
         __builtin_prefetch((const uint8_t *)n + 64); /* the name */
-        return n;
     }
+    return n;
 }
 
 bool table_is_guess(const struct answer_node *n, const uint8_t *loose, const uint8_t *exact, size_t len)
@@ -100,56 +121,36 @@ bool table_is_guess(const struct answer_node *n, const uint8_t *loose, const uin
 const struct answer_node *table_find(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
                                      size_t len)
 {
-    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
-    if (s == NULL)
-        return NULL;
+    struct probe p = probe_begin(t, hash);
     const struct answer_node *empty = NULL;
-    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_acquire);
-        if (slot == SLOT_EMPTY)
-            return empty;
-        if ((slot & ~POINTER_MASK) != fingerprint(hash) || slot == SLOT_TOMBSTONE)
-            continue;
-        const struct answer_node *n = slot_node(slot);
+    for (const struct answer_node *n; (n = probe_next(&p)) != NULL;) {
         if (!node_is(n, loose, exact, len))
             continue;
         if (atomic_load_explicit(&n->body, memory_order_relaxed) != NULL)
             return n;
         empty = n;
     }
+    return empty;
 }
 
 const struct roster *table_roster(const struct table *t, uint64_t hash, const uint8_t *loose, const uint8_t *exact,
                                   size_t len)
 {
-    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_acquire);
-    if (s == NULL)
-        return NULL;
-    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_acquire);
-        if (slot == SLOT_EMPTY)
-            return NULL;
-        if ((slot & ~POINTER_MASK) != fingerprint(hash) || slot == SLOT_TOMBSTONE)
-            continue;
-        const struct answer_node *n = slot_node(slot);
+    struct probe p = probe_begin(t, hash);
+    for (const struct answer_node *n; (n = probe_next(&p)) != NULL;) {
         const struct roster *r = atomic_load_explicit(&n->roster, memory_order_acquire);
         if (r != NULL && node_is(n, loose, exact, len))
             return r;
     }
+    return NULL;
 }
 
 void table_each_hash(const struct table *t, uint64_t hash, void (*each)(void *arg, struct answer_node *n), void *arg)
 {
-    const struct table_slots *s = atomic_load_explicit(&shard_of(t, hash)->slots, memory_order_relaxed);
-    if (s == NULL)
-        return;
-    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint64_t slot = atomic_load_explicit(&s->slots[i], memory_order_relaxed);
-        if (slot == SLOT_EMPTY)
-            return;
-        if (slot != SLOT_TOMBSTONE && slot_node(slot)->hash == hash)
-            each(arg, slot_node(slot));
-    }
+    struct probe p = probe_begin(t, hash);
+    for (struct answer_node *n; (n = probe_next(&p)) != NULL;)
+        if (n->hash == hash)
+            each(arg, n);
 }
 
 struct get {

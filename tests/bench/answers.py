@@ -5,6 +5,7 @@ All servers run at the same time, each on the server's core; one slice after the
 every server once in a round, so that what else the machine does hits all of them. Ratios are those of two slices of
 one round; what is reported is the median of the rounds."""
 
+import contextlib
 import os
 import time
 from functools import partial
@@ -208,9 +209,6 @@ class Bench:
 def run(args, folder, progress):
     """The section's text."""
     import answers_report
-    bench = Bench(args, folder, progress)
-    try:
+    with contextlib.closing(Bench(args, folder, progress)) as bench:
         bench.run()
-    finally:
-        bench.close()
     return answers_report.text(bench)

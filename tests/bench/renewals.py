@@ -1,6 +1,7 @@
 """What a renewal costs: RENEW of rollcalld beside SET of redis-server, asked by one client, redis-benchmark: 50
 connections, pipelined and not, keys at random. Rounds take turns as in answers.py."""
 
+import contextlib
 import shutil
 import socket
 import subprocess
@@ -143,9 +144,6 @@ def run(args, folder, progress):
     if (reason := client_missing()) is not None:
         progress.say(f"renewals: {reason}, skipped")
         return f"{reason}; skipped."
-    bench = Bench(args, folder, progress)
-    try:
+    with contextlib.closing(Bench(args, folder, progress)) as bench:
         bench.run()
-    finally:
-        bench.close()
     return text(bench)

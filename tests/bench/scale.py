@@ -4,6 +4,7 @@ The server's control thread and the load have one core, its worker and the gener
 is what the threads do to each other and not who waits for a core. The generator asks on schedule, for services that
 stay as they are throughout, and gives way to the worker."""
 
+import contextlib
 import os
 import time
 from statistics import median
@@ -188,9 +189,6 @@ def text(bench):
 
 def run(args, folder, progress):
     """The section's text."""
-    bench = Bench(args, folder, progress)
-    try:
+    with contextlib.closing(Bench(args, folder, progress)) as bench:
         bench.run()
-    finally:
-        bench.close()
     return text(bench)
